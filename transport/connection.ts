@@ -1,0 +1,77 @@
+import type { ConnectionInfo } from './handshake.ts';
+
+/** Whoever reads a connection. Exactly one at a time. */
+export interface ConnectionReceiver {
+  onData(frame: Uint8Array): void;
+  /** The last call. `error` where the pipe broke rather than was closed. */
+  onClose(error: unknown): void;
+}
+
+/**
+ * A byte pipe that carries whole frames in order, and comes and goes. An implementation calls {@link deliver} and
+ * {@link ended}; it provides {@link send}, {@link destroy} and nothing else.
+ */
+export abstract class Connection {
+  readonly info: ConnectionInfo;
+  #receiver: ConnectionReceiver | undefined;
+  #early: Uint8Array[] | undefined = [];
+  #ended = false;
+  #error: unknown;
+
+  constructor(info: ConnectionInfo) {
+    this.info = info;
+  }
+
+  /** Sends one frame. Returns false where the pipe cannot take it any more; what was lost is sent again after a reconnect. */
+  abstract send(frame: Uint8Array): boolean;
+  /** Sends what was given to {@link send}, then ends the pipe. Harmless when it has ended. */
+  protected abstract destroy(): void;
+
+  /** True once the pipe has ended, from whichever side. */
+  get isEnded(): boolean {
+    return this.#ended;
+  }
+
+  /** Takes over reading; what came before the first reader is handed over, in order. Returns how to let go again. */
+  attach(receiver: ConnectionReceiver): () => void {
+    this.#receiver = receiver;
+    const early = this.#early;
+    this.#early = undefined;
+    for (const frame of early ?? []) this.#receiver?.onData(frame);
+    if (this.#ended) receiver.onClose(this.#error);
+    return () => {
+      if (this.#receiver === receiver) this.#receiver = undefined;
+    };
+  }
+
+  /** Ends the pipe. Nothing is reported afterwards: whoever closes knows. */
+  close(): void {
+    this.#receiver = undefined;
+    this.#early = undefined;
+    if (this.#ended) return;
+    this.#ended = true;
+    this.destroy();
+  }
+
+  /** Ends the pipe as if it had failed: whoever reads it is told. */
+  break(error?: unknown): void {
+    if (this.#ended) return;
+    this.destroy();
+    this.ended(error);
+  }
+
+  /** For implementations: a frame arrived. A frame nobody reads (after a hand-over to nobody) is dropped. */
+  protected deliver(frame: Uint8Array): void {
+    if (this.#ended) return;
+    if (this.#early !== undefined) this.#early.push(frame);
+    else this.#receiver?.onData(frame);
+  }
+
+  /** For implementations: the pipe ended by itself. Later calls are ignored. */
+  protected ended(error?: unknown): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#error = error;
+    this.#receiver?.onClose(error);
+  }
+}

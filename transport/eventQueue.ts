@@ -1,0 +1,56 @@
+interface Consumable {
+  readonly _isConsumed: boolean;
+}
+
+/**
+ * Runs events to completion, one after the other: what happens during an event waits for its end. So a transition
+ * inside `onEnter`, a listener that closes the session it is told about, and a connection that answers synchronously
+ * are all safe. An event whose state is consumed by its turn is dropped.
+ */
+export class EventQueue {
+  readonly #onError: (error: unknown) => void;
+  #waiting: (() => void)[] = [];
+  #busy = false;
+
+  constructor(onError: (error: unknown) => void) {
+    this.#onError = onError;
+  }
+
+  /** Handles what happened to `state`, now or when its turn comes. No closure is made where the queue is idle. */
+  post<S extends Consumable, A>(state: S, handle: (state: S, argument: A) => void, argument: A): void {
+    if (this.#busy) {
+      this.#waiting.push(() => {
+        if (!state._isConsumed) handle(state, argument);
+      });
+      return;
+    }
+    if (state._isConsumed) return;
+    this.#busy = true;
+    try {
+      handle(state, argument);
+    } catch (error) {
+      this.#onError(error);
+    }
+    this.#drain();
+  }
+
+  /** Runs something that belongs to no state, now or when its turn comes. */
+  run(task: () => void): void {
+    this.#waiting.push(task);
+    if (this.#busy) return;
+    this.#busy = true;
+    this.#drain();
+  }
+
+  #drain(): void {
+    for (let i = 0; i < this.#waiting.length; i++) {
+      try {
+        this.#waiting[i]?.();
+      } catch (error) {
+        this.#onError(error);
+      }
+    }
+    this.#waiting = [];
+    this.#busy = false;
+  }
+}

@@ -1,0 +1,6 @@
+import { customAlphabet } from 'nanoid';
+
+const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+
+/** Twelve random characters of [0-9A-Za-z]: 71 bits from the platform's cryptographic source. */
+export const randomId: () => string = customAlphabet(alphabet, 12);

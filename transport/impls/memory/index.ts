@@ -1,0 +1,7 @@
+export {
+  createMemoryNetwork,
+  MemoryClientTransport,
+  MemoryConnection,
+  MemoryNetwork,
+  MemoryServerTransport,
+} from './network.ts';

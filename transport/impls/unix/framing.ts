@@ -1,0 +1,78 @@
+/** A frame on a byte stream: its length as a big-endian uint32, then its bytes. */
+const PREFIX_BYTES = 4;
+
+/** A length that cannot be meant. */
+export class FrameTooLarge extends Error {
+  constructor(length: number, maxMessageBytes: number) {
+    super(`received the length of a frame of ${length} bytes, expected at most ${maxMessageBytes} (maxMessageBytes)`);
+  }
+}
+
+/** Puts the length before a frame, in one buffer, so that they leave in one write. */
+export function withLength(frame: Uint8Array): Uint8Array {
+  const out = new Uint8Array(PREFIX_BYTES + frame.length);
+  new DataView(out.buffer).setUint32(0, frame.length);
+  out.set(frame, PREFIX_BYTES);
+  return out;
+}
+
+/** Cuts a byte stream into frames, however its chunks fall. Allocates only what has arrived, whatever a length claims. */
+export class FrameReader {
+  readonly #maxMessageBytes: number;
+  readonly #onFrame: (frame: Uint8Array) => void;
+  #chunks: Uint8Array[] = [];
+  #bytes = 0;
+  #wanted = PREFIX_BYTES;
+  #inBody = false;
+
+  constructor(maxMessageBytes: number, onFrame: (frame: Uint8Array) => void) {
+    this.#maxMessageBytes = maxMessageBytes;
+    this.#onFrame = onFrame;
+  }
+
+  /** @throws {FrameTooLarge} as soon as the length is known */
+  push(chunk: Uint8Array): void {
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
+    while (this.#bytes >= this.#wanted) this.#step(this.#take(this.#wanted));
+  }
+
+  #step(bytes: Uint8Array): void {
+    if (this.#inBody) {
+      this.#inBody = false;
+      this.#wanted = PREFIX_BYTES;
+      this.#onFrame(bytes);
+      return;
+    }
+    const length = new DataView(bytes.buffer, bytes.byteOffset, PREFIX_BYTES).getUint32(0);
+    if (length > this.#maxMessageBytes) throw new FrameTooLarge(length, this.#maxMessageBytes);
+    this.#inBody = true;
+    this.#wanted = length;
+  }
+
+  #take(count: number): Uint8Array {
+    this.#bytes -= count;
+    const first = this.#chunks[0];
+    if (first !== undefined && first.length >= count) {
+      if (first.length === count) this.#chunks.shift();
+      else this.#chunks[0] = first.subarray(count);
+      return first.subarray(0, count);
+    }
+    const out = new Uint8Array(count);
+    let filled = 0;
+    let used = 0;
+    for (const chunk of this.#chunks) {
+      const part = chunk.subarray(0, count - filled);
+      out.set(part, filled);
+      filled += part.length;
+      if (part.length < chunk.length) {
+        this.#chunks[used] = chunk.subarray(part.length);
+        break;
+      }
+      used += 1;
+      if (filled === count) break;
+    }
+    this.#chunks.splice(0, used);
+    return out;
+  }
+}

@@ -1,0 +1,77 @@
+import { lstat, unlink } from 'node:fs/promises';
+import { createConnection, type Server, type Socket } from 'node:net';
+import type { ServerTransportOptions } from '../../options.ts';
+import { ServerTransport } from '../../server.ts';
+import { UnixConnection } from './connection.ts';
+import { assertPathFits, explainSocketError, UnixSocketError } from './errors.ts';
+
+export { UnixSocketError } from './errors.ts';
+
+/** A server over Unix domain sockets. */
+export class UnixDomainSocketServerTransport extends ServerTransport {
+  readonly #server: Server;
+
+  /** @param server stays yours: closing the transport closes its connections and leaves `server` listening */
+  constructor(server: Server, clientId?: string, options: ServerTransportOptions = {}) {
+    super(clientId, options);
+    this.#server = server;
+    server.on('connection', this.#onConnection);
+  }
+
+  readonly #onConnection = (socket: Socket): void => {
+    this.acceptConnection(new UnixConnection(socket, this.options.maxMessageBytes, this.clock));
+  };
+
+  protected override onClose(): void {
+    super.onClose();
+    this.#server.off('connection', this.#onConnection);
+  }
+}
+
+function isListening(path: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const probe = createConnection(path);
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') resolve(false);
+      else reject(explainSocketError(error, path));
+    });
+  });
+}
+
+/**
+ * Removes the socket file that a process which is gone left at `path`. What is no socket, and what somebody listens
+ * on, is left alone.
+ */
+async function removeStaleSocket(path: string): Promise<void> {
+  let isSocket: boolean;
+  try {
+    isSocket = (await lstat(path)).isSocket();
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
+    throw explainSocketError(error, path);
+  }
+  if (!isSocket) throw new UnixSocketError('NOT_A_SOCKET', `there is a file that is not a socket: ${path}`);
+  if (await isListening(path)) throw new UnixSocketError('IN_USE', `another process listens on this socket: ${path}`);
+  await unlink(path);
+}
+
+/**
+ * Listens on a Unix socket; a file left behind by a process that is gone is replaced.
+ * @throws {UnixSocketError} `PATH_TOO_LONG`, `IN_USE`, `NOT_A_SOCKET`, `PERMISSION_DENIED`, `NO_SOCKET` (no such folder)
+ */
+export async function listenOnUnixSocket(server: Server, path: string): Promise<void> {
+  assertPathFits(path);
+  await removeStaleSocket(path);
+  await new Promise<void>((resolve, reject) => {
+    const onError = (error: unknown) => reject(explainSocketError(error, path));
+    server.once('error', onError);
+    server.listen(path, () => {
+      server.off('error', onError);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,92 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { ConnectionInfo } from '../../handshake.ts';
+import type { ServerTransportOptions } from '../../options.ts';
+import { ServerTransport } from '../../server.ts';
+import { closeQuietly, WebSocketConnection, type WebSocketLike } from './connection.ts';
+
+/** {@link ServerTransportOptions}, and which pages may connect. */
+export interface WebSocketServerTransportOptions extends ServerTransportOptions {
+  /**
+   * Origins that browsers may connect from, as in the `Origin` header. A page of any other origin gets 403 before the
+   * upgrade; a client that sends no `Origin` is no browser and is let through. Default: not checked.
+   */
+  allowedOrigins?: readonly string[] | undefined;
+}
+
+/** Policy violation, RFC 6455. */
+const CLOSE_POLICY = 1008;
+
+function infoOf(request: IncomingMessage): ConnectionInfo {
+  return { transport: 'ws', headers: request.headers, url: request.url, remoteAddress: request.socket.remoteAddress };
+}
+
+/**
+ * A server over WebSocket. Give it a `ws` server; or none, and pass it upgrades ({@link handleUpgrade}) or WebSockets
+ * ({@link accept}) of the server you have.
+ */
+export class WebSocketServerTransport extends ServerTransport {
+  readonly #wss: WebSocketServer | undefined;
+  readonly #allowedOrigins: ReadonlySet<string> | undefined;
+  #upgrader: WebSocketServer | undefined;
+
+  /** @param wss stays yours: closing the transport closes its connections and leaves `wss` listening */
+  constructor(wss: WebSocketServer | undefined, clientId?: string, options: WebSocketServerTransportOptions = {}) {
+    super(clientId, options);
+    this.#wss = wss;
+    this.#allowedOrigins = options.allowedOrigins === undefined ? undefined : new Set(options.allowedOrigins);
+    this.#wss?.on('connection', this.#onConnection);
+  }
+
+  readonly #onConnection = (ws: WebSocket, request: IncomingMessage): void => {
+    if (!this.#isAllowed(request)) {
+      // The upgrade was somebody else's; handleUpgrade refuses before it.
+      ws.on('error', () => undefined);
+      return ws.close(CLOSE_POLICY, 'origin not allowed');
+    }
+    this.acceptConnection(new WebSocketConnection(ws, infoOf(request), this.clock));
+  };
+
+  #isAllowed(request: IncomingMessage): boolean {
+    const { origin } = request.headers;
+    return this.#allowedOrigins === undefined || origin === undefined || this.#allowedOrigins.has(origin);
+  }
+
+  /**
+   * Answers an `upgrade` request of your http server. Origins and sizes are checked before the 101.
+   * @param socket owned by the transport from here on
+   */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (this.getStatus() === 'closed') return refuse(socket, '503 Service Unavailable');
+    if (!this.#isAllowed(request)) return refuse(socket, '403 Forbidden');
+    this.#upgrader ??= new WebSocketServer({
+      noServer: true,
+      maxPayload: this.options.maxMessageBytes,
+      perMessageDeflate: false,
+    });
+    this.#upgrader.handleUpgrade(request, socket, head, (ws) =>
+      this.acceptConnection(new WebSocketConnection(ws, infoOf(request), this.clock)),
+    );
+  }
+
+  /**
+   * Takes over an open WebSocket of a server that upgrades by itself (Bun, Deno, a framework).
+   * @param peer what a handshake validator will see of the connection
+   */
+  accept(ws: WebSocketLike, peer: Omit<ConnectionInfo, 'transport'> = {}): void {
+    if (this.getStatus() === 'closed') return closeQuietly(ws);
+    this.acceptConnection(new WebSocketConnection(ws, { ...peer, transport: 'ws' }, this.clock));
+  }
+
+  protected override onClose(): void {
+    super.onClose();
+    this.#wss?.off('connection', this.#onConnection);
+    this.#upgrader?.close();
+  }
+}
+
+function refuse(socket: Duplex, status: string): void {
+  socket.on('error', () => undefined);
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}

@@ -1,0 +1,63 @@
+import type { Codec } from '../codec/codec.ts';
+import { detectCodec } from '../codec/detect.ts';
+import {
+  type AcceptedExtensions,
+  type ExtensionOffer,
+  HandshakeCode,
+  type HandshakeErrorCode,
+  type HandshakeRequest,
+  parseHandshakeRequest,
+} from './handshake.ts';
+import type { TransportMessage } from './message.ts';
+import type { SettledServerOptions } from './options.ts';
+import { decodeFrame, MalformedFrame } from './wire.ts';
+
+/** What a server makes of the first frame of a connection. Where it cannot be read, nobody is known who could be answered. */
+export type FirstFrame =
+  | { kind: 'request'; codec: Codec; message: TransportMessage; request: HandshakeRequest }
+  | { kind: 'refused'; codec: Codec; to: string; code: HandshakeErrorCode; reason: string }
+  | { kind: 'unreadable'; reason: string };
+
+/** Reads the first frame of a connection, in whichever codec it is. Pure. */
+export function readFirstFrame(frame: Uint8Array, serverId: string, options: SettledServerOptions): FirstFrame {
+  const codec = detectCodec(frame) ?? options.codec;
+  const message = decodeFrame(codec, frame, options.maxMessageBytes);
+  if (message instanceof MalformedFrame) {
+    return { kind: 'unreadable', reason: `could not parse handshake message: ${message.reason}` };
+  }
+  const refuse = (code: HandshakeErrorCode, reason: string): FirstFrame => ({
+    kind: 'refused',
+    codec,
+    to: message.from,
+    code,
+    reason,
+  });
+  const parsed = parseHandshakeRequest(message);
+  if (!parsed.ok) {
+    const isOtherVersion = parsed.protocolVersion !== undefined;
+    return refuse(
+      isOtherVersion ? HandshakeCode.ProtocolVersionMismatch : HandshakeCode.MalformedHandshake,
+      parsed.reason,
+    );
+  }
+  if (message.to !== serverId) {
+    return refuse(
+      HandshakeCode.MalformedHandshake,
+      `expected a handshake to '${serverId}', got one to '${message.to}'`,
+    );
+  }
+  return { kind: 'request', codec, message, request: parsed.value };
+}
+
+/** The subset of an offer that this server speaks; undefined where nothing was offered, as River's clients do. */
+export function acceptExtensions(
+  offer: ExtensionOffer | undefined,
+  options: SettledServerOptions,
+): AcceptedExtensions | undefined {
+  if (offer === undefined) return undefined;
+  const { extensions, heartbeatIntervalMs: intervalMs, heartbeatsUntilDead: misses } = options;
+  return {
+    ...(offer.heartbeat !== undefined && extensions.heartbeat ? { heartbeat: { intervalMs, misses } } : {}),
+    ...(offer.deadline !== undefined && extensions.deadline ? { deadline: {} } : {}),
+  };
+}

@@ -1,0 +1,383 @@
+import type { Codec } from '../codec/codec.ts';
+import type { Connection } from './connection.ts';
+import { HoldfastError, ProtocolError } from './errors.ts';
+import {
+  type AcceptedExtensions,
+  HandshakeCode,
+  type HandshakeResponse,
+  handshakeResponseMessage,
+  type ServerHandshake,
+} from './handshake.ts';
+import { type IncomingMessage, rehandshakeRequest } from './message.ts';
+import { type ServerTransportOptions, type SettledServerOptions, settleServerOptions } from './options.ts';
+import { Replaced } from './replaced.ts';
+import { acceptExtensions, type FirstFrame, readFirstFrame } from './request.ts';
+import { decideResume, type OldSession } from './resume.ts';
+import { SessionCore, type SessionEnvironment } from './session/core.ts';
+import { noClientEvents } from './session/owner.ts';
+import type { SessionConnected } from './session/SessionConnected.ts';
+import type { SessionWaitingForHandshake } from './session/SessionWaitingForHandshake.ts';
+import {
+  createWaitingForHandshake,
+  type Session,
+  waitingAndConnectedToConnected,
+  waitingAndNoConnectionToConnected,
+  waitingToConnected,
+} from './session/transitions.ts';
+import type { StreamOpener } from './stream.ts';
+import { Transport } from './transport.ts';
+import { type Credentials, judgeMetadata, type MetadataVerdict } from './validation.ts';
+import { encodeFrame } from './wire.ts';
+
+/** A handshake request that was read and is being judged. */
+type Asked = Extract<FirstFrame, { kind: 'request' }> & { readonly pending: SessionWaitingForHandshake };
+
+/** Accepts and answers: the server's graph. An implementation calls {@link ServerTransport.acceptConnection}. */
+export abstract class ServerTransport extends Transport<SettledServerOptions> {
+  readonly #pending = new Set<SessionWaitingForHandshake>();
+  readonly #environment: SessionEnvironment;
+  readonly #replaced: Replaced;
+  /** With `coexist`: keys of the sessions of each client id. */
+  readonly #keysByClient = new Map<string, Set<string>>();
+  #ordinal = 0;
+  readonly #newId = (): string => this.clock.id();
+  #handshake: ServerHandshake | undefined;
+  #opener: StreamOpener | undefined;
+
+  /** @param clientId the server's id, which its clients dial */
+  constructor(clientId: string = 'SERVER', options: ServerTransportOptions = {}) {
+    super(clientId, settleServerOptions(options));
+    const { queue } = this;
+    this.#replaced = new Replaced(this.wheel, this.options.sessionDisconnectGraceMs);
+    this.#environment = this.environmentFor({
+      ...this.sharedEvents(),
+      ...noClientEvents,
+      onPendingFrame: (pending, frame) => queue.post(pending, this.#pendingFrame, frame),
+      onPendingClosed: (pending) =>
+        queue.post(pending, this.#dropPending, 'the peer left before its handshake was done'),
+      onPendingTimeout: (pending) =>
+        queue.post(
+          pending,
+          this.#dropPending,
+          `no handshake within handshakeTimeoutMs (${this.options.handshakeTimeoutMs})`,
+        ),
+      onExpiryNear: (session) => queue.post(session, this.#askAgain, undefined),
+      onRehandshakeOverdue: (session) => queue.post(session, this.#rehandshakeOverdue, undefined),
+    });
+  }
+
+  /** Connections whose handshake is not done. */
+  get pendingHandshakes(): number {
+    return this.#pending.size;
+  }
+
+  /** How to judge handshake metadata, from now on. Without it, any is accepted and none is kept. */
+  setHandshake(handshake: ServerHandshake): void {
+    this.#handshake = handshake;
+  }
+
+  /**
+   * Hands every message that no open stream waits for to `opener`. Returns how to unbind it.
+   * @throws {HoldfastError} `ALREADY_BOUND`
+   */
+  bindOpener(opener: StreamOpener): () => void {
+    if (this.#opener !== undefined)
+      throw new HoldfastError('ALREADY_BOUND', `transport ${this.clientId} already serves another router`);
+    this.#opener = opener;
+    return () => {
+      if (this.#opener === opener) this.#opener = undefined;
+    };
+  }
+
+  /** Asks a client for fresh handshake metadata; its session ends if none that is valid comes in time. */
+  requestRehandshake(clientId: string): void {
+    this.queue.run(() => {
+      for (const session of this.#sessionsOf(clientId)) if (session.state === 'Connected') this.#askAgain(session);
+    });
+  }
+
+  /** For implementations: a connection came in. It is closed at once where too many are pending, or after {@link close}. */
+  protected acceptConnection(connection: Connection): void {
+    // The ordinal is given now, before any frame and whatever the queue is doing: it is the order of arrival.
+    const ordinal = this.#ordinal++;
+    this.queue.run(() => {
+      const { maxPendingHandshakes } = this.options;
+      if (this.getStatus() === 'closed' || connection.isEnded) return connection.close();
+      if (this.#pending.size >= maxPendingHandshakes) {
+        this.log(
+          'warn',
+          `refused a connection: ${maxPendingHandshakes} handshakes are pending (maxPendingHandshakes)`,
+          {},
+        );
+        return connection.close();
+      }
+      const pending = createWaitingForHandshake(this.clock.id(), ordinal, connection, this.#environment);
+      this.#pending.add(pending);
+      pending.onEnter();
+    });
+  }
+
+  protected override opener(): StreamOpener | undefined {
+    return this.#opener;
+  }
+
+  protected override keyOf(core: SessionCore): string {
+    return this.#key(core.to, core.id);
+  }
+
+  #key(clientId: string, sessionId: string): string {
+    // JSON, so that no two pairs of ids make one key.
+    return this.options.duplicateClient === 'coexist' ? JSON.stringify([clientId, sessionId]) : clientId;
+  }
+
+  #sessionsOf(clientId: string): Session[] {
+    const keys = this.options.duplicateClient === 'coexist' ? (this.#keysByClient.get(clientId) ?? []) : [clientId];
+    return [...keys].map((key) => this.sessions.get(key)).filter((session) => session !== undefined);
+  }
+
+  protected override onClose(): void {
+    for (const pending of [...this.#pending]) this.#dropPending(pending, 'the transport was closed');
+    this.#replaced.clear();
+  }
+
+  protected override onDisconnected(): void {}
+
+  protected override onHandshakeInterrupted(): void {}
+
+  protected override onEnded(core: SessionCore): void {
+    const keys = this.#keysByClient.get(core.to);
+    keys?.delete(this.keyOf(core));
+    if (keys?.size === 0) this.#keysByClient.delete(core.to);
+  }
+
+  readonly #dropPending = (pending: SessionWaitingForHandshake, reason: string): void => {
+    this.log('info', `closed a pending connection: ${reason}`, { connectionId: pending.id });
+    this.#pending.delete(pending);
+    pending.close();
+  };
+
+  readonly #pendingFrame = (pending: SessionWaitingForHandshake, frame: Uint8Array): void => {
+    if (pending.requestArrivedAt !== undefined) {
+      return this.#failUnanswered(pending, 'a second frame came before the handshake was answered');
+    }
+    pending.requestArrived();
+    const first = readFirstFrame(frame, this.clientId, this.options);
+    switch (first.kind) {
+      case 'request':
+        return this.#validate({ ...first, pending });
+      case 'refused':
+        return this.#reject(pending, first.codec, first.to, first.code, first.reason);
+      case 'unreadable':
+        return this.#failUnanswered(pending, first.reason);
+      default:
+        first satisfies never;
+    }
+  };
+
+  #validate(asked: Asked): void {
+    const { pending, message, request } = asked;
+    const old = this.sessions.get(this.#key(message.from, request.sessionId))?.core;
+    const same = old?.id === request.sessionId ? old : undefined;
+    const peer = {
+      ...pending.connection.info,
+      reason: same === undefined ? ('connect' as const) : ('reconnect' as const),
+    };
+    judgeMetadata(this.#handshake, request.metadata, same?.metadata, message.from, peer, (verdict) => {
+      // The peer may have gone, or the time may be over, while the validator was thinking: post drops what is consumed.
+      if (verdict.kind === 'failed')
+        this.log('error', 'a handshake validator failed', { connectedTo: message.from, error: verdict.error });
+      this.queue.post(pending, () => this.#judged(asked, verdict), undefined);
+    });
+  }
+
+  #judged(asked: Asked, verdict: MetadataVerdict): void {
+    const { pending, codec, message } = asked;
+    if (!pending.isInTime) return this.#dropPending(pending, 'validating its handshake took too long');
+    if (verdict.kind === 'accepted') return this.#decide(asked, verdict.credentials);
+    this.#reject(pending, codec, message.from, verdict.code, verdict.reason);
+  }
+
+  /** Everything from here on is one synchronous turn: what is looked up is still true when it is acted upon. */
+  #decide(asked: Asked, credentials: Credentials): void {
+    const { pending, codec, message, request } = asked;
+    const stranger = this.#sessionsOf(message.from).find((session) => session.core.principal !== credentials.principal);
+    const current = this.sessions.get(this.#key(message.from, request.sessionId)) ?? stranger;
+    const accepted = acceptExtensions(request.extensions, this.options);
+    const decision = decideResume(
+      {
+        sessionId: request.sessionId,
+        expected: request.expectedSessionState,
+        ordinal: pending.ordinal,
+        principal: credentials.principal,
+        agrees: current === undefined || agrees(current.core, codec, accepted),
+      },
+      current === undefined ? undefined : describe(current),
+      this.options.duplicateClient,
+      request.extensions !== undefined && this.#replaced.has(message.from, request.sessionId),
+    );
+    switch (decision.kind) {
+      case 'ignore':
+        return this.#dropPending(pending, decision.reason);
+      case 'reject':
+        return this.#reject(pending, codec, message.from, decision.code, decision.reason);
+      case 'resume':
+        if (current !== undefined) this.#resume(asked, current, credentials);
+        return;
+      case 'replace':
+        if (current !== undefined) {
+          this.#replaced.add(message.from, current.id);
+          this.endSession(current, { code: 'peer_replaced', message: 'the client began another session' });
+        }
+        return this.#begin(asked, credentials, accepted);
+      case 'new':
+        return this.#begin(asked, credentials, accepted);
+      default:
+        decision satisfies never;
+    }
+  }
+
+  #begin(asked: Asked, credentials: Credentials, extensions: AcceptedExtensions | undefined): void {
+    const { pending, codec, message, request } = asked;
+    const { maxSessions } = this.options;
+    if (this.sessions.size >= maxSessions) {
+      const reason = `the server already holds ${maxSessions} sessions (maxSessions)`;
+      return this.#reject(pending, codec, message.from, HandshakeCode.SessionStateMismatch, reason);
+    }
+    const attributes = { 'holdfast.session_id': request.sessionId, 'holdfast.peer': message.from };
+    const span = this.telemetry.startSpan('holdfast.session', 'server', attributes, message.tracing);
+    const core = new SessionCore(request.sessionId, this.clientId, message.from, this.#environment, span);
+    core.agree({ codec, extensions, zero: pending.requestArrivedAt ?? this.clock.now() });
+    this.#adopt(core, credentials);
+    this.#track(core);
+    this.#answerOk(pending, core);
+    this.install(waitingToConnected(pending, core), true);
+  }
+
+  #track(core: SessionCore): void {
+    if (this.options.duplicateClient !== 'coexist') return;
+    const keys = this.#keysByClient.get(core.to) ?? new Set<string>();
+    keys.add(this.keyOf(core));
+    this.#keysByClient.set(core.to, keys);
+  }
+
+  /** The old connection is dropped, unconfirmed messages go again: exactly those the client says it lacks. */
+  #resume(asked: Asked, session: Session, credentials: Credentials): void {
+    const { pending, request } = asked;
+    const { core } = session;
+    core.ledger.confirm(request.expectedSessionState.nextExpectedSeq);
+    this.#adopt(core, credentials);
+    this.#answerOk(pending, core);
+    if (session.state === 'Connected') this.install(waitingAndConnectedToConnected(pending, session));
+    else if (session.state === 'NoConnection') this.install(waitingAndNoConnectionToConnected(pending, session));
+    core.wakeWriters();
+  }
+
+  #adopt(core: SessionCore, credentials: Credentials): void {
+    core.metadata = credentials.metadata;
+    core.principal = credentials.principal;
+    core.expiresAt = credentials.expiresAt;
+  }
+
+  /** Written before anything else on this connection. */
+  #answerOk(pending: SessionWaitingForHandshake, core: SessionCore): void {
+    this.#pending.delete(pending);
+    const { codec, extensions } = core.agreement ?? { codec: this.options.codec, extensions: undefined };
+    const status =
+      extensions === undefined
+        ? { ok: true as const, sessionId: core.id }
+        : { ok: true as const, sessionId: core.id, extensions };
+    this.#answer(pending, codec, core.to, status);
+  }
+
+  #answer(pending: SessionWaitingForHandshake, codec: Codec, to: string, status: HandshakeResponse['status']): void {
+    const message = handshakeResponseMessage(this.clientId, to, this.#newId, status);
+    pending.connection.send(encodeFrame(codec, message, this.options.maxMessageBytes));
+  }
+
+  /** Changes nothing but the pending connection: no session is touched by a handshake that is refused. */
+  #reject(pending: SessionWaitingForHandshake, codec: Codec, to: string, code: string, reason: string): void {
+    this.protocolError({ type: ProtocolError.HandshakeFailed, code, message: reason, peer: to });
+    this.#answer(pending, codec, to, { ok: false, code, reason });
+    this.#pending.delete(pending);
+    pending.close();
+  }
+
+  /** Nothing is known of who is there, so nothing is answered. */
+  #failUnanswered(pending: SessionWaitingForHandshake, message: string): void {
+    this.protocolError({ type: ProtocolError.HandshakeFailed, code: HandshakeCode.MalformedHandshake, message });
+    this.#pending.delete(pending);
+    pending.close();
+  }
+
+  readonly #askAgain = (session: SessionConnected): void => {
+    session.awaitRehandshake();
+    session.core.send(rehandshakeRequest());
+  };
+
+  readonly #rehandshakeOverdue = (session: SessionConnected): void => {
+    this.#expire(session, 'no valid handshake metadata came before the credential expired, or in time');
+  };
+
+  #expire(session: Session, message: string): void {
+    const { id: sessionId, to: peer } = session;
+    this.protocolError({
+      type: ProtocolError.HandshakeFailed,
+      code: HandshakeCode.RejectedByCustomHandler,
+      message,
+      sessionId,
+      peer,
+    });
+    this.endSession(session, { code: 'expired', message });
+  }
+
+  protected override onRehandshakeMessage(session: SessionConnected, message: IncomingMessage): void {
+    const { core } = session;
+    const { payload } = message;
+    if (!session.awaitsRehandshake || !isRehandshakeResponse(payload)) {
+      return this.log('warn', 'ignored a re-handshake message that nobody asked for', {
+        sessionId: core.id,
+        connectedTo: core.to,
+      });
+    }
+    const peer = { ...session.connection.info, reason: 'rehandshake' as const };
+    judgeMetadata(this.#handshake, payload.metadata, core.metadata, core.to, peer, (verdict) => {
+      if (verdict.kind === 'failed')
+        this.log('error', 'a handshake validator failed', { sessionId: core.id, error: verdict.error });
+      this.queue.run(() => this.#rehandshaken(core, verdict));
+    });
+  }
+
+  /** The session may have been resumed or ended while the validator was thinking: it is looked up again. */
+  #rehandshaken(core: SessionCore, verdict: MetadataVerdict): void {
+    const session = this.sessions.get(this.keyOf(core));
+    if (!core.isOpen || session === undefined || session.core !== core) return;
+    if (verdict.kind !== 'accepted') return this.#expire(session, `re-handshake refused: ${verdict.reason}`);
+    if (verdict.credentials.principal !== core.principal)
+      return this.#expire(session, 're-handshake refused: it speaks for somebody else');
+    this.#adopt(core, verdict.credentials);
+    if (session.state === 'Connected') session.watchExpiry();
+  }
+}
+
+function isRehandshakeResponse(payload: unknown): payload is { metadata?: unknown } {
+  return typeof payload === 'object' && payload !== null && 'type' in payload && payload.type === 'REHANDSHAKE_RESP';
+}
+
+function describe(session: Session): OldSession {
+  const { core } = session;
+  return {
+    sessionId: core.id,
+    isConnected: session.state === 'Connected',
+    ordinal: core.attachedOrdinal,
+    principal: core.principal,
+    ack: core.ledger.ack,
+    oldestUnackedSeq: core.ledger.oldestUnackedSeq,
+    nextSeq: core.ledger.nextSeq,
+  };
+}
+
+/** Codec and extensions are fixed by a session's first answer. */
+function agrees(core: SessionCore, codec: Codec, extensions: AcceptedExtensions | undefined): boolean {
+  const agreed = core.agreement;
+  return agreed?.codec === codec && JSON.stringify(agreed.extensions) === JSON.stringify(extensions);
+}

@@ -1,0 +1,67 @@
+import type { Connection } from '../connection.ts';
+import { BaseState, SessionState } from './common.ts';
+import type { SessionEnvironment } from './core.ts';
+import { createHandle } from './revocable.ts';
+
+/**
+ * The server has a connection and does not know yet whose it is. It belongs to no session, raises no session events
+ * and lives in a set of its own.
+ */
+export class SessionWaitingForHandshake extends BaseState {
+  readonly state = SessionState.WaitingForHandshake;
+  readonly handle: SessionWaitingForHandshake;
+  /** Identifies the pending connection in logs. */
+  readonly id: string;
+  /** Given when the connection was accepted, before any frame: later dials have higher ones. */
+  readonly ordinal: number;
+  readonly connection: Connection;
+  readonly #env: SessionEnvironment;
+  readonly #acceptedAt: number;
+  #requestArrivedAt: number | undefined;
+
+  constructor(id: string, ordinal: number, connection: Connection, env: SessionEnvironment) {
+    super();
+    this.id = id;
+    this.ordinal = ordinal;
+    this.connection = connection;
+    this.#env = env;
+    this.#acceptedAt = env.clock.now();
+    this.handle = createHandle<SessionWaitingForHandshake>(this);
+  }
+
+  /** On our clock; undefined before the request, set while it is being validated. */
+  get requestArrivedAt(): number | undefined {
+    return this.#requestArrivedAt;
+  }
+
+  requestArrived(): void {
+    this.#requestArrivedAt = this.#env.clock.now();
+  }
+
+  /** False once the handshake has taken longer than it may, even if the timer has not come round yet. */
+  get isInTime(): boolean {
+    return this.#env.clock.now() - this.#acceptedAt <= this.#env.options.handshakeTimeoutMs;
+  }
+
+  onEnter(): void {
+    const { owner, wheel, clock, options } = this.#env;
+    // The request may have arrived in a stalled process: read first, then judge.
+    this.own(
+      wheel.after(options.handshakeTimeoutMs, () => this.own(clock.afterIo(() => owner.onPendingTimeout(this.handle)))),
+    );
+    this.own(
+      this.connection.attach({
+        onData: (frame) => owner.onPendingFrame(this.handle, frame),
+        onClose: () => owner.onPendingClosed(this.handle),
+      }),
+    );
+  }
+
+  toJSON(): object {
+    return { id: this.id, state: this.state, _isConsumed: this._isConsumed };
+  }
+
+  protected onClose(): void {
+    this.connection.close();
+  }
+}

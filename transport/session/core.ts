@@ -1,0 +1,308 @@
+import type { Codec } from '../../codec/codec.ts';
+import type { CancelTimer, Clock } from '../clock.ts';
+import { MessageTooLargeError, SessionBufferFullError, SessionClosedError, TooManyStreamsError } from '../errors.ts';
+import type { AcceptedExtensions } from '../handshake.ts';
+import type { Logger } from '../log.ts';
+import {
+  ControlFlags,
+  type IncomingMessage,
+  isClosePayload,
+  type OutgoingMessage,
+  type TransportMessage,
+} from '../message.ts';
+import type { SettledTransportOptions } from '../options.ts';
+import type { SessionEnd, SessionPort, StreamOpener, StreamReceiver } from '../stream.ts';
+import type { Telemetry, TracedSpan } from '../telemetry.ts';
+import type { TimerWheel } from '../wheel.ts';
+import { encodeFrame } from '../wire.ts';
+import { Ledger } from './ledger.ts';
+import type { SessionOwner } from './owner.ts';
+
+/** What all sessions of one transport share. */
+export interface SessionEnvironment {
+  readonly owner: SessionOwner;
+  readonly options: SettledTransportOptions;
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly logger: Logger;
+  readonly telemetry: Telemetry;
+  /** Server: who gets messages that no open stream waits for. */
+  readonly opener: () => StreamOpener | undefined;
+}
+
+/** What a session's two sides agreed on with its first answer, for good. */
+export interface Agreement {
+  readonly codec: Codec;
+  /** Undefined: the peer speaks River v2.0 and nothing else. */
+  readonly extensions: AcceptedExtensions | undefined;
+  /** Where session time begins, on our clock. */
+  readonly zero: number;
+}
+
+/** Closing and cancelling must get through a full buffer: this much is kept for them. */
+const CONTROL_RESERVE_BYTES = 256 * 1024;
+
+/** The state that can transmit: Connected. */
+export interface FrameSink {
+  transmit(frame: Uint8Array): void;
+}
+
+interface WaitingMessage {
+  message: OutgoingMessage;
+  payload: Uint8Array;
+}
+
+/** What an envelope adds to its payload, at most, besides the names it carries. */
+const ENVELOPE_BYTES = 512;
+
+/**
+ * Everything of a session that outlives a transition: one object, moved by reference from state to state. A new
+ * surviving field is one edit here. The router sees it as a {@link SessionPort}.
+ */
+export class SessionCore implements SessionPort {
+  readonly id: string;
+  readonly from: string;
+  readonly to: string;
+  readonly env: SessionEnvironment;
+  readonly span: TracedSpan;
+  readonly ledger = new Ledger();
+  readonly streams = new Map<string, StreamReceiver>();
+  /** Until the first answer: it decides the codec and the extensions, so nothing is framed before it. */
+  agreement: Agreement | undefined;
+  /** When the peer has been away too long, on our clock. One absolute deadline: retries do not move it. */
+  graceDeadline: number;
+  /** Server: ordinal of the connection that last attached. */
+  attachedOrdinal = -1;
+  /** Server: what the validator returned last. */
+  metadata: object | undefined;
+  /** Server: whom the client id belongs to while this session lives. */
+  principal: string | undefined;
+  /** Server: when the credential ends, milliseconds since the epoch. */
+  expiresAt: number | undefined;
+  /** Received since we last sent an `ack`: the other side keeps these until it hears of them. */
+  unackedMessages = 0;
+  unackedBytes = 0;
+  /** Everything below this seq was handed to a connection at least once. */
+  transmittedSeq = 0;
+  /** The state that carries frames now; set and cleared by SessionConnected. */
+  sink: FrameSink | undefined;
+  /** Set once, by {@link end}. */
+  #ended: SessionEnd | undefined;
+  #waiting: WaitingMessage[] = [];
+  #waitingBytes = 0;
+  #writeWaiters = new Set<() => void>();
+
+  constructor(id: string, from: string, to: string, env: SessionEnvironment, span: TracedSpan) {
+    this.id = id;
+    this.from = from;
+    this.to = to;
+    this.env = env;
+    this.span = span;
+    this.graceDeadline = env.clock.now() + env.options.sessionDisconnectGraceMs;
+  }
+
+  get clock(): Clock {
+    return this.env.clock;
+  }
+
+  get isOpen(): boolean {
+    return this.#ended === undefined;
+  }
+
+  get isConnected(): boolean {
+    return this.sink !== undefined;
+  }
+
+  get speaksExtensions(): boolean {
+    return this.agreement?.extensions !== undefined;
+  }
+
+  get streamCount(): number {
+    return this.streams.size;
+  }
+
+  send(message: OutgoingMessage): void {
+    const frame = this.#accept(message);
+    if (frame !== undefined) this.sink?.transmit(frame);
+  }
+
+  /** The peer is gone from now on. */
+  startGrace(): void {
+    this.graceDeadline = this.env.clock.now() + this.env.options.sessionDisconnectGraceMs;
+  }
+
+  get bufferedBytes(): number {
+    return this.ledger.unackedBytes + this.#waitingBytes;
+  }
+
+  /** Returns the frame, or undefined while the session waits for its first answer. */
+  #accept(message: OutgoingMessage): Uint8Array | undefined {
+    if (this.#ended !== undefined) throw new SessionClosedError(this.id, 'sending');
+    if (this.agreement === undefined) {
+      this.#keepWaiting(message);
+      return undefined;
+    }
+    const frame = this.#frame(message, this.agreement);
+    this.#assertRoom(message, frame.length);
+    this.ledger.append(frame);
+    this.unackedMessages = 0;
+    this.unackedBytes = 0;
+    return frame;
+  }
+
+  #assertRoom(message: OutgoingMessage, bytes: number): void {
+    const isControl =
+      (message.controlFlags & (ControlFlags.AckOnly | ControlFlags.StreamCancel)) !== 0 ||
+      ((message.controlFlags & ControlFlags.StreamClose) !== 0 && isClosePayload(message.payload));
+    const limit = this.env.options.maxSessionBufferBytes + (isControl ? CONTROL_RESERVE_BYTES : 0);
+    if (this.bufferedBytes + bytes > limit) throw new SessionBufferFullError(this.bufferedBytes + bytes, limit);
+  }
+
+  /** The payload is encoded now: it may change afterwards, and who sent it must hear now if it cannot be encoded. */
+  #keepWaiting(message: OutgoingMessage): void {
+    const { codec, maxMessageBytes } = this.env.options;
+    const payload = codec.toBuffer({ payload: message.payload });
+    const bytes = payload.length + ENVELOPE_BYTES;
+    if (bytes > maxMessageBytes) throw new MessageTooLargeError(bytes, maxMessageBytes);
+    this.#assertRoom(message, bytes);
+    this.#waiting.push({ message, payload });
+    this.#waitingBytes += bytes;
+  }
+
+  /** Takes back what waits for the first answer. */
+  unsend(streamId: string): boolean {
+    let opened = false;
+    this.#waiting = this.#waiting.filter((waiting) => {
+      if (waiting.message.streamId !== streamId) return true;
+      opened ||= (waiting.message.controlFlags & ControlFlags.StreamOpen) !== 0;
+      this.#waitingBytes -= waiting.payload.length + ENVELOPE_BYTES;
+      return false;
+    });
+    this.ledger.lowerWaiters(this.ledger.nextSeq + this.#waiting.length);
+    return opened;
+  }
+
+  /** The first answer has come: frames what waited. It is sent with everything else that is unacknowledged. */
+  agree(agreement: Agreement): void {
+    this.agreement = agreement;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    for (const { message, payload } of waiting) {
+      const copy = this.env.options.codec.fromBuffer(payload) as { payload?: unknown }; // our own encoding of {payload}
+      this.ledger.append(this.#frame({ ...message, payload: copy.payload }, agreement));
+    }
+  }
+
+  #frame(message: OutgoingMessage, agreement: Agreement): Uint8Array {
+    const { ledger } = this;
+    const envelope: TransportMessage =
+      message.serviceName === undefined
+        ? {
+            id: this.env.clock.id(),
+            from: this.from,
+            to: this.to,
+            seq: ledger.nextSeq,
+            ack: ledger.ack,
+            streamId: message.streamId,
+            controlFlags: message.controlFlags,
+            payload: message.payload,
+          }
+        : this.#openingEnvelope(message, agreement);
+    return encodeFrame(agreement.codec, envelope, this.env.options.maxMessageBytes);
+  }
+
+  #openingEnvelope(message: OutgoingMessage, agreement: Agreement): TransportMessage {
+    const envelope: TransportMessage = {
+      id: this.env.clock.id(),
+      from: this.from,
+      to: this.to,
+      seq: this.ledger.nextSeq,
+      ack: this.ledger.ack,
+      streamId: message.streamId,
+      controlFlags: message.controlFlags,
+      serviceName: message.serviceName,
+      procedureName: message.procedureName,
+      tracing: message.tracing,
+      payload: message.payload,
+    };
+    if (message.deadlineAt !== undefined && agreement.extensions?.deadline !== undefined) {
+      envelope.deadline = Math.round(message.deadlineAt - agreement.zero);
+    }
+    return envelope;
+  }
+
+  /** Hands a message to its stream, or to the server's opener. Receivers do not throw; if one does, only it is at fault. */
+  deliver(message: IncomingMessage): void {
+    if (message.deadline !== undefined && this.agreement !== undefined)
+      message.deadlineAt = this.agreement.zero + message.deadline;
+    try {
+      const receiver = this.streams.get(message.streamId);
+      if (receiver !== undefined) receiver.onMessage(message);
+      else this.env.opener()?.onUnclaimedMessage(this, message);
+    } catch (error) {
+      this.env.logger.log('error', 'a receiver of messages threw', {
+        sessionId: this.id,
+        streamId: message.streamId,
+        error,
+      });
+    }
+  }
+
+  openStream(streamId: string, receiver: StreamReceiver): void {
+    if (this.#ended !== undefined) throw new SessionClosedError(this.id, 'opening a stream');
+    const { maxStreamsPerSession } = this.env.options;
+    if (this.streams.size >= maxStreamsPerSession) throw new TooManyStreamsError(maxStreamsPerSession);
+    this.streams.set(streamId, receiver);
+  }
+
+  closeStream(streamId: string): void {
+    this.streams.delete(streamId);
+  }
+
+  hasStream(streamId: string): boolean {
+    return this.streams.has(streamId);
+  }
+
+  onceConfirmed(fn: () => void): CancelTimer {
+    return this.ledger.onceConfirmed(this.ledger.nextSeq + this.#waiting.length, fn);
+  }
+
+  get isWriteReady(): boolean {
+    return this.bufferedBytes <= this.env.options.sessionHighWaterBytes;
+  }
+
+  onceWriteReady(fn: () => void): CancelTimer {
+    this.#writeWaiters.add(fn);
+    return () => this.#writeWaiters.delete(fn);
+  }
+
+  /** After something was confirmed. */
+  wakeWriters(): void {
+    if (this.#writeWaiters.size === 0 || !this.isWriteReady) return;
+    const waiters = [...this.#writeWaiters];
+    this.#writeWaiters.clear();
+    for (const fn of waiters) fn();
+  }
+
+  /** Ends the session: every open stream learns of it exactly once, and nothing is delivered or accepted afterwards. */
+  end(end: SessionEnd): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = end;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    this.#writeWaiters.clear();
+    this.ledger.dropWaiters();
+    const receivers = [...this.streams.values()];
+    this.streams.clear();
+    for (const receiver of receivers) {
+      try {
+        receiver.onSessionEnd(end);
+      } catch (error) {
+        this.env.logger.log('error', 'a receiver of messages threw', { sessionId: this.id, error });
+      }
+    }
+    this.env.opener()?.onSessionEnded(this);
+    this.span.span.end();
+  }
+}

@@ -1,0 +1,88 @@
+import type { CancelTimer, Clock } from '../clock.ts';
+import type { TimerWheel } from '../wheel.ts';
+
+/** What liveness needs of its session. */
+export interface LivenessHooks {
+  /** Sends one beat. False if it could not leave. */
+  beat(): boolean;
+  /** The verdict: nothing was heard for too long. */
+  onSilent(): void;
+}
+
+/**
+ * Liveness on both sides counts ticks, never elapsed time: after a stall of this process every peer looks silent,
+ * although what it said waits unread. A tick that is late by more than half an interval counts nothing, and a verdict
+ * is taken only after what has already arrived was read.
+ */
+export abstract class Liveness {
+  protected readonly clock: Clock;
+  protected readonly hooks: LivenessHooks;
+  readonly #intervalMs: number;
+  readonly #limit: number;
+  #heard = false;
+  #misses = 0;
+  #cancelVerdict: CancelTimer | undefined;
+
+  constructor(clock: Clock, hooks: LivenessHooks, intervalMs: number, limit: number) {
+    this.clock = clock;
+    this.hooks = hooks;
+    this.#intervalMs = intervalMs;
+    this.#limit = limit;
+  }
+
+  /** Starts ticking; returns how to stop. The first tick comes at a random phase, so that sessions do not tick together. */
+  start(wheel: TimerWheel): CancelTimer {
+    const firstMs = this.#intervalMs * (0.5 + this.clock.random() / 2);
+    const stop = wheel.every(this.#intervalMs, (lateMs) => this.#tick(lateMs), firstMs);
+    return () => {
+      stop();
+      this.#cancelVerdict?.();
+    };
+  }
+
+  /** Any bytes count as life. */
+  heard(): void {
+    this.#heard = true;
+    this.#misses = 0;
+  }
+
+  /** True if silence since the last tick says something. */
+  protected abstract get expectsAnswer(): boolean;
+  /** After the tick was judged. */
+  protected abstract afterTick(): void;
+
+  #tick(lateMs: number): void {
+    const late = lateMs > this.#intervalMs / 2;
+    if (!this.#heard && !late && this.expectsAnswer) this.#misses += 1;
+    this.#heard = false;
+    if (this.#misses >= this.#limit) {
+      this.#cancelVerdict?.();
+      this.#cancelVerdict = this.clock.afterIo(() => {
+        if (this.#misses >= this.#limit) this.hooks.onSilent();
+      });
+    }
+    this.afterTick();
+  }
+}
+
+/** The server's side: beats, and counts the intervals in which a beat really left and nothing followed. */
+export class Beat extends Liveness {
+  #beatLeft = false;
+
+  protected get expectsAnswer(): boolean {
+    return this.#beatLeft;
+  }
+
+  protected afterTick(): void {
+    this.#beatLeft = this.hooks.beat();
+  }
+}
+
+/** The client's side: never beats by itself (browsers throttle timers), and watches that the server does. */
+export class Watchdog extends Liveness {
+  protected get expectsAnswer(): boolean {
+    return true;
+  }
+
+  protected afterTick(): void {}
+}

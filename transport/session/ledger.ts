@@ -1,0 +1,134 @@
+import { LedgerError } from '../errors.ts';
+
+/** How a received `seq` relates to what is expected. */
+export type Arrival = 'next' | 'duplicate' | 'gap';
+
+interface Waiter {
+  seq: number;
+  fn: () => void;
+}
+
+/** Confirmed entries are compacted away once there are this many, so that a shift costs nothing on average. */
+const COMPACT_AT = 256;
+
+/**
+ * What a session has sent and received: two counters and the frames the peer has not confirmed. Pure: it knows no
+ * connection and no time. Confirming is arithmetic on a head index, whatever the number of frames held.
+ * @see PROTOCOL.md, "Acknowledgement"
+ */
+export class Ledger {
+  #frames: (Uint8Array | undefined)[] = [];
+  #head = 0;
+  #oldest = 0;
+  #ack = 0;
+  #bytes = 0;
+  #waiters: Waiter[] = [];
+
+  /** The `seq` of the next message we send. */
+  get nextSeq(): number {
+    return this.#oldest + this.#frames.length - this.#head;
+  }
+
+  /** The `seq` of the oldest frame the peer has not confirmed, or {@link nextSeq} if there is none. */
+  get oldestUnackedSeq(): number {
+    return this.#oldest;
+  }
+
+  /** The next `seq` we expect. */
+  get ack(): number {
+    return this.#ack;
+  }
+
+  /** Frames not confirmed. */
+  get unackedCount(): number {
+    return this.#frames.length - this.#head;
+  }
+
+  /** Their bytes. */
+  get unackedBytes(): number {
+    return this.#bytes;
+  }
+
+  /** Keeps a frame that was encoded with {@link nextSeq}. */
+  append(frame: Uint8Array): void {
+    this.#frames.push(frame);
+    this.#bytes += frame.length;
+  }
+
+  /**
+   * Drops every frame the peer has confirmed. An `ack` below the highest seen says nothing new: a message that is
+   * sent again carries the ack of the time it was built.
+   * @param ack the next seq the peer expects; everything below it has arrived
+   * @throws {LedgerError} if `ack` is beyond what was sent
+   */
+  confirm(ack: number): void {
+    if (ack > this.nextSeq)
+      throw new LedgerError(`the peer expects ${ack} next, but only ${this.nextSeq} messages were sent`);
+    if (ack <= this.#oldest) return;
+    const end = this.#head + ack - this.#oldest;
+    for (let i = this.#head; i < end; i++) {
+      this.#bytes -= this.#frames[i]?.length ?? 0;
+      this.#frames[i] = undefined;
+    }
+    this.#head = end;
+    this.#oldest = ack;
+    if (this.#head >= COMPACT_AT && this.#head * 2 >= this.#frames.length) {
+      this.#frames.splice(0, this.#head);
+      this.#head = 0;
+    }
+    this.#wake();
+  }
+
+  /** The frames the peer has not confirmed, oldest first. */
+  *unacked(): Generator<Uint8Array> {
+    for (let seq = this.#oldest; seq < this.nextSeq; seq++) {
+      const frame = this.#frames[this.#head + seq - this.#oldest];
+      if (frame !== undefined) yield frame;
+    }
+  }
+
+  /** Judges a received `seq` without changing anything. */
+  judge(seq: number): Arrival {
+    if (seq === this.#ack) return 'next';
+    return seq < this.#ack ? 'duplicate' : 'gap';
+  }
+
+  /** The expected message has arrived. */
+  advance(): void {
+    this.#ack += 1;
+  }
+
+  /** Calls `fn` once everything below `seq` is confirmed; at once if it is. Returns how to withdraw it. */
+  onceConfirmed(seq: number, fn: () => void): () => void {
+    if (seq <= this.#oldest) {
+      fn();
+      return () => undefined;
+    }
+    const waiter = { seq, fn };
+    this.#waiters.push(waiter);
+    return () => {
+      this.#waiters = this.#waiters.filter((other) => other !== waiter);
+    };
+  }
+
+  /** Messages that waiters counted on were taken back: nobody waits for more than `seq` now. */
+  lowerWaiters(seq: number): void {
+    for (const waiter of this.#waiters) waiter.seq = Math.min(waiter.seq, seq);
+    this.#wake();
+  }
+
+  /** Forgets whoever waits. */
+  dropWaiters(): void {
+    this.#waiters = [];
+  }
+
+  #wake(): void {
+    // Waiters are in rising order: each waits for what had been sent when it came.
+    while (this.#waiters.length > 0) {
+      const first = this.#waiters[0];
+      if (first === undefined || first.seq > this.#oldest) return;
+      this.#waiters.shift();
+      first.fn();
+    }
+  }
+}

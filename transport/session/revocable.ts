@@ -1,0 +1,119 @@
+import { StaleHandleError } from '../errors.ts';
+
+/** What a state must show so that its handle can judge it. */
+export interface Consumable {
+  readonly state: string;
+  readonly _isConsumed: boolean;
+}
+
+/**
+ * Readable on a stale handle: what identifies it, what `await` and `JSON.stringify` ask for, and what printers and
+ * assertion libraries probe before they print a value.
+ */
+const alwaysReadable: ReadonlySet<string> = new Set([
+  'id',
+  'state',
+  '_isConsumed',
+  'then',
+  'toJSON',
+  'constructor',
+  'asymmetricMatch',
+  '$$typeof',
+  'nodeType',
+  '_isMockFunction',
+  '@@__IMMUTABLE_ITERABLE__@@',
+  '@@__IMMUTABLE_RECORD__@@',
+  'inspect',
+]);
+
+const wellKnownSymbols: ReadonlySet<symbol> = new Set(
+  Object.getOwnPropertyNames(Symbol)
+    .map((name): unknown => Reflect.get(Symbol, name))
+    .filter((value): value is symbol => typeof value === 'symbol'),
+);
+
+function isAlwaysReadable(property: string | symbol): boolean {
+  if (typeof property === 'string') return alwaysReadable.has(property);
+  return wellKnownSymbols.has(property) || property.description === 'nodejs.util.inspect.custom';
+}
+
+type Method = (...args: unknown[]) => unknown;
+
+class RevocationHandler<T extends Consumable> implements ProxyHandler<T> {
+  /** Wrappers by name, made once: a method taken from the handle is the same function every time. */
+  readonly #wrappers = new Map<string | symbol, { method: unknown; wrapper: Method }>();
+
+  #guard(target: T, action: string, property: string | symbol): void {
+    if (target._isConsumed) throw new StaleHandleError(target.state, action, String(property));
+  }
+
+  get(target: T, property: string | symbol): unknown {
+    if (!isAlwaysReadable(property)) this.#guard(target, 'read', property);
+    // The raw receiver: getters and methods run on the state itself, so #private fields work and cost nothing.
+    const value: unknown = Reflect.get(target, property, target);
+    if (typeof value !== 'function' || property === 'constructor') return value;
+    const known = this.#wrappers.get(property);
+    if (known?.method === value) return known.wrapper;
+    const wrapper: Method = (...args) => {
+      if (!isAlwaysReadable(property)) this.#guard(target, 'call', property);
+      return Reflect.apply(value, target, args);
+    };
+    this.#wrappers.set(property, { method: value, wrapper });
+    return wrapper;
+  }
+
+  set(target: T, property: string | symbol, value: unknown): boolean {
+    this.#guard(target, 'set', property);
+    return Reflect.set(target, property, value, target);
+  }
+
+  has(target: T, property: string | symbol): boolean {
+    if (!isAlwaysReadable(property)) this.#guard(target, 'look for', property);
+    return Reflect.has(target, property);
+  }
+
+  deleteProperty(target: T, property: string | symbol): boolean {
+    this.#guard(target, 'delete', property);
+    return Reflect.deleteProperty(target, property);
+  }
+
+  defineProperty(target: T, property: string | symbol, descriptor: PropertyDescriptor): boolean {
+    this.#guard(target, 'define', property);
+    return Reflect.defineProperty(target, property, descriptor);
+  }
+
+  ownKeys(target: T): (string | symbol)[] {
+    this.#guard(target, 'list the keys of', '*');
+    return Reflect.ownKeys(target);
+  }
+
+  // Through the descriptor alone a stale handle would give out the live core.
+  getOwnPropertyDescriptor(target: T, property: string | symbol): PropertyDescriptor | undefined {
+    this.#guard(target, 'describe', property);
+    return Reflect.getOwnPropertyDescriptor(target, property);
+  }
+
+  setPrototypeOf(target: T, prototype: object | null): boolean {
+    this.#guard(target, 'set the prototype of', '*');
+    return Reflect.setPrototypeOf(target, prototype);
+  }
+
+  preventExtensions(target: T): boolean {
+    this.#guard(target, 'prevent extensions of', '*');
+    return Reflect.preventExtensions(target);
+  }
+}
+
+/** The only way in which anybody outside a state's class holds the state. It throws once the state is consumed. */
+export function createHandle<T extends object & Consumable>(state: T): T {
+  return new Proxy(state, new RevocationHandler<T>());
+}
+
+/** What a consumed state has in place of its core, so that a raw method resumed after an `await` cannot touch the live one. */
+export function movedCore<T extends object>(stateName: string): T {
+  const fail = (action: string) => (_target: object, property: string | symbol) => {
+    throw new StaleHandleError(stateName, action, String(property));
+  };
+  const sentinel = new Proxy({}, { get: fail('read the moved core:'), set: fail('set on the moved core:') });
+  return sentinel as T; // deliberately no T: every use of it throws
+}

@@ -1,0 +1,23 @@
+import type { CancelTimer } from '../clock.ts';
+
+/**
+ * The timers and listeners that one state owns. Whatever a state starts in `onEnter` it adds here; leaving the state
+ * ends the scope, so nothing outlives the state that started it.
+ */
+export class Scope {
+  #cancels: CancelTimer[] = [];
+  #ended = false;
+
+  /** Takes ownership; in a scope that has ended, `cancel` is called at once. */
+  add(cancel: CancelTimer): void {
+    if (this.#ended) cancel();
+    else this.#cancels.push(cancel);
+  }
+
+  /** Ends everything, last one first. */
+  end(): void {
+    this.#ended = true;
+    for (let i = this.#cancels.length - 1; i >= 0; i--) this.#cancels[i]?.();
+    this.#cancels = [];
+  }
+}

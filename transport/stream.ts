@@ -1,0 +1,85 @@
+import type { CancelTimer, Clock } from './clock.ts';
+import type { IncomingMessage, OutgoingMessage } from './message.ts';
+
+/** Why a session ended, as its calls are told. */
+export interface SessionEnd {
+  /** Short and stable, for programs and logs. */
+  code:
+    | 'grace_elapsed'
+    | 'peer_replaced'
+    | 'state_mismatch'
+    | 'handshake_rejected'
+    | 'protocol_violation'
+    | 'closed_locally'
+    | 'retries_exceeded'
+    | 'expired';
+  /** One sentence for people. */
+  message: string;
+}
+
+/** The receiving end of one call on one session. Neither method may throw; what they throw is logged and dropped. */
+export interface StreamReceiver {
+  /** A message of this stream, in order, exactly once. */
+  onMessage(message: IncomingMessage): void;
+  /** The session ended; nothing follows. Called exactly once, and only while the stream is open. */
+  onSessionEnd(end: SessionEnd): void;
+}
+
+/**
+ * A session as the router sees it: one object for the session's whole life, across every connection and state.
+ * Messages to a stream go to the receiver that opened it, by one map lookup.
+ */
+export interface SessionPort {
+  readonly id: string;
+  /** Our client id. */
+  readonly from: string;
+  /** The peer's client id. */
+  readonly to: string;
+  readonly clock: Clock;
+  /** False once the session ended. */
+  readonly isOpen: boolean;
+  /** True while a connection carries this session. */
+  readonly isConnected: boolean;
+  /** True once the peer accepted any extension: River peers never do. */
+  readonly speaksExtensions: boolean;
+  /** Server side: what the handshake's validator returned, live across re-handshakes. */
+  readonly metadata: unknown;
+  /** Number of open streams. */
+  readonly streamCount: number;
+  /**
+   * Routes the stream's messages to `receiver` until {@link closeStream} or the session's end.
+   * @throws {TooManyStreamsError} at `maxStreamsPerSession`
+   * @throws {SessionClosedError}
+   */
+  openStream(streamId: string, receiver: StreamReceiver): void;
+  /** Forgets the stream. Messages that still arrive for it go nowhere (client) or to the session's opener (server). */
+  closeStream(streamId: string): void;
+  hasStream(streamId: string): boolean;
+  /**
+   * Sends, or keeps until a connection can. Encodes at once: the payload may change afterwards.
+   * @throws {CodecError} what cannot be encoded
+   * @throws {MessageTooLargeError}
+   * @throws {SessionBufferFullError} not for closing and cancelling messages, which have a reserve of their own
+   * @throws {SessionClosedError}
+   */
+  send(message: OutgoingMessage): void;
+  /**
+   * Takes back everything of a stream that was never framed because the session has not had its first answer yet.
+   * @returns true if the opening message was among it, so that the peer never learns of the call
+   */
+  unsend(streamId: string): boolean;
+  /** False while more than `sessionHighWaterBytes` are unconfirmed. */
+  readonly isWriteReady: boolean;
+  /** Calls `fn` once, when the session is write-ready again. Not called when the session ends. */
+  onceWriteReady(fn: () => void): CancelTimer;
+  /** Calls `fn` once the peer confirmed everything sent so far. Not called when the session ends. */
+  onceConfirmed(fn: () => void): CancelTimer;
+}
+
+/** Server side: what happens to a message that no open stream waits for. */
+export interface StreamOpener {
+  /** @param message an opening message, or a late one for a stream that is gone */
+  onUnclaimedMessage(port: SessionPort, message: IncomingMessage): void;
+  /** A session ended; its open streams have been told. */
+  onSessionEnded(port: SessionPort): void;
+}

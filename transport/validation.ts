@@ -1,0 +1,88 @@
+import { HandshakeCode, type HandshakePeer, isRejectionCode, type ServerHandshake } from './handshake.ts';
+
+/** What a handshake proved. */
+export interface Credentials {
+  metadata: object | undefined;
+  principal: string | undefined;
+  /** Milliseconds since the epoch. */
+  expiresAt: number | undefined;
+}
+
+/** How the application judged the metadata of a handshake. `failed` is the application's own fault. */
+export type MetadataVerdict =
+  | { kind: 'accepted'; credentials: Credentials }
+  | { kind: 'refused'; code: string; reason: string }
+  | { kind: 'failed'; code: string; reason: string; error: unknown };
+
+function failed(error: unknown): MetadataVerdict {
+  // What went wrong inside is the application's business; the peer hears only that it did not work.
+  return {
+    kind: 'failed',
+    code: HandshakeCode.RejectedByCustomHandler,
+    reason: 'the handshake could not be validated',
+    error,
+  };
+}
+
+function expiryOf(value: Date | number | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const time = typeof value === 'number' ? value : value.getTime();
+  if (Number.isNaN(time))
+    throw new TypeError('expiry: expected a valid Date or milliseconds since the epoch, got an invalid one');
+  return Number.isFinite(time) ? time : undefined;
+}
+
+function accept(handshake: ServerHandshake, value: unknown): MetadataVerdict {
+  if (isRejectionCode(value)) return { kind: 'refused', code: value, reason: 'rejected by handshake handler' };
+  if (typeof value !== 'object' || value === null) {
+    return failed(
+      new TypeError(`validate: expected an object or a rejection code, got ${value === null ? 'null' : typeof value}`),
+    );
+  }
+  try {
+    const credentials = {
+      metadata: value,
+      principal: handshake.principal?.(value),
+      expiresAt: expiryOf(handshake.expiry?.(value)),
+    };
+    return { kind: 'accepted', credentials };
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+/**
+ * Asks the application, and calls `done` once: in this turn where the validator answers at once, later where it
+ * returns a promise. Never throws.
+ */
+export function judgeMetadata(
+  handshake: ServerHandshake | undefined,
+  metadata: unknown,
+  previous: object | undefined,
+  from: string,
+  peer: HandshakePeer,
+  done: (verdict: MetadataVerdict) => void,
+): void {
+  if (handshake === undefined) {
+    return done({ kind: 'accepted', credentials: { metadata: undefined, principal: undefined, expiresAt: undefined } });
+  }
+  let value: unknown;
+  try {
+    const fault = handshake.checkMetadata(metadata);
+    if (fault !== undefined) {
+      return done({
+        kind: 'refused',
+        code: HandshakeCode.MalformedHandshakeMeta,
+        reason: `received malformed handshake metadata: ${fault}`,
+      });
+    }
+    value = handshake.validate(metadata, previous, from, peer);
+  } catch (error) {
+    return done(failed(error));
+  }
+  if (!(value instanceof Promise)) return done(accept(handshake, value));
+  value.then(
+    (settled: unknown) => done(accept(handshake, settled)),
+    (error: unknown) => done(failed(error)),
+  );
+}

@@ -1,0 +1,156 @@
+import type { CancelTimer, Clock } from './clock.ts';
+
+/** Called when due; `lateMs` says by how much the call comes after the moment that was asked for. */
+export type WheelCallback = (lateMs: number) => void;
+
+interface Registration {
+  dueAt: number;
+  periodMs: number;
+  fn: WheelCallback;
+  active: boolean;
+}
+
+/**
+ * One timer for the coarse deadlines of all sessions of a transport: beats, watchdogs, graces, pending handshakes and
+ * expiries. Deadlines are rounded up to a slot, never down, and the platform's timer is armed for the next slot that
+ * holds anything. Ten thousand idle sessions cost one timer.
+ */
+export class TimerWheel {
+  readonly #clock: Clock;
+  readonly #slotMs: number;
+  readonly #onError: (error: unknown) => void;
+  readonly #slots = new Map<number, Set<Registration>>();
+  /** Slot numbers, a binary min-heap. A slot emptied by cancelling stays in until its turn. */
+  readonly #heap: number[] = [];
+  #armedFor = Number.POSITIVE_INFINITY;
+  #disarm: CancelTimer | undefined;
+  #size = 0;
+
+  constructor(clock: Clock, slotMs: number, onError: (error: unknown) => void) {
+    this.#clock = clock;
+    this.#slotMs = slotMs;
+    this.#onError = onError;
+  }
+
+  /** Registrations that wait for their turn. */
+  get size(): number {
+    return this.#size;
+  }
+
+  after(ms: number, fn: WheelCallback): CancelTimer {
+    return this.#register({ dueAt: this.#clock.now() + ms, periodMs: 0, fn, active: true });
+  }
+
+  /** The first call comes after `firstMs`, so that sessions which began together do not beat together. */
+  every(ms: number, fn: WheelCallback, firstMs: number = ms): CancelTimer {
+    return this.#register({ dueAt: this.#clock.now() + firstMs, periodMs: ms, fn, active: true });
+  }
+
+  #register(registration: Registration): CancelTimer {
+    this.#size += 1;
+    this.#insert(registration);
+    return () => {
+      if (!registration.active) return;
+      registration.active = false;
+      this.#size -= 1;
+      const slot = this.#slotOf(registration);
+      const set = this.#slots.get(slot);
+      set?.delete(registration);
+      if (set?.size === 0) this.#slots.delete(slot);
+      if (this.#slots.size === 0) this.#stop();
+    };
+  }
+
+  #slotOf(registration: Registration): number {
+    return Math.ceil(registration.dueAt / this.#slotMs);
+  }
+
+  #insert(registration: Registration): void {
+    const slot = this.#slotOf(registration);
+    const set = this.#slots.get(slot);
+    if (set === undefined) {
+      this.#slots.set(slot, new Set([registration]));
+      push(this.#heap, slot);
+    } else {
+      set.add(registration);
+    }
+    this.#arm();
+  }
+
+  #stop(): void {
+    this.#disarm?.();
+    this.#disarm = undefined;
+    this.#armedFor = Number.POSITIVE_INFINITY;
+    this.#heap.length = 0;
+  }
+
+  #arm(): void {
+    while (this.#heap.length > 0 && !this.#slots.has(this.#heap[0] ?? 0)) pop(this.#heap);
+    const next = this.#heap[0];
+    if (next === undefined || next === this.#armedFor) return;
+    this.#disarm?.();
+    this.#armedFor = next;
+    this.#disarm = this.#clock.after(Math.max(0, next * this.#slotMs - this.#clock.now()), () => this.#turn());
+  }
+
+  #turn(): void {
+    this.#disarm = undefined;
+    this.#armedFor = Number.POSITIVE_INFINITY;
+    const now = this.#clock.now();
+    for (;;) {
+      const slot = this.#heap[0];
+      if (slot === undefined || slot * this.#slotMs > now) break;
+      pop(this.#heap);
+      const due = this.#slots.get(slot);
+      this.#slots.delete(slot);
+      for (const registration of due ?? []) if (registration.active) this.#fire(registration, now);
+    }
+    this.#arm();
+  }
+
+  #fire(registration: Registration, now: number): void {
+    const lateMs = now - registration.dueAt;
+    if (registration.periodMs === 0) {
+      registration.active = false;
+      this.#size -= 1;
+    } else {
+      // From now, not from when it was due: a stalled process must not fire a burst afterwards.
+      registration.dueAt =
+        lateMs > registration.periodMs ? now + registration.periodMs : registration.dueAt + registration.periodMs;
+      this.#insert(registration);
+    }
+    try {
+      registration.fn(lateMs);
+    } catch (error) {
+      this.#onError(error);
+    }
+  }
+}
+
+function push(heap: number[], value: number): void {
+  let child = heap.push(value) - 1;
+  while (child > 0) {
+    const parent = (child - 1) >> 1;
+    const above = heap[parent];
+    if (above === undefined || above <= value) break;
+    heap[child] = above;
+    child = parent;
+  }
+  heap[child] = value;
+}
+
+function pop(heap: number[]): void {
+  const last = heap.pop();
+  if (last === undefined || heap.length === 0) return;
+  let parent = 0;
+  for (;;) {
+    let child = 2 * parent + 1;
+    if (child >= heap.length) break;
+    if (child + 1 < heap.length && (heap[child + 1] ?? 0) < (heap[child] ?? 0)) child += 1;
+    const below = heap[child];
+    if (below === undefined || below >= last) break;
+    heap[parent] = below;
+    parent = child;
+  }
+  heap[parent] = last;
+}
