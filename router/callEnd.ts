@@ -1,0 +1,59 @@
+import { CallEndedError } from './errors.ts';
+
+/** Something a handler wants done when its call has ended. */
+export type Cleanup = () => unknown;
+
+/**
+ * What a handler may hang on the end of its call: a signal and deferred cleanups. Neither exists before it is asked for:
+ * an AbortController costs more than the rest of a call's bookkeeping.
+ */
+export class CallEnd {
+  readonly #onCleanupError: (error: unknown) => void;
+  #reason: CallEndedError | undefined;
+  #controller: AbortController | undefined;
+  #cleanups: Cleanup[] | undefined;
+  #cleaning: Promise<void> | undefined;
+
+  /** @param onCleanupError hears what a cleanup throws or rejects with; the others run nevertheless */
+  constructor(onCleanupError: (error: unknown) => void) {
+    this.#onCleanupError = onCleanupError;
+  }
+
+  /** Aborted once the call has ended, for any reason; `reason` is a {@link CallEndedError}. */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    return this.#controller.signal;
+  }
+
+  /** Runs `cleanup` after the end, before those that were deferred earlier; soon if the end is past. */
+  defer(cleanup: Cleanup): void {
+    this.#cleanups ??= [];
+    this.#cleanups.push(cleanup);
+    if (this.#reason !== undefined) this.#runCleanups();
+  }
+
+  /** Reached once. The cleanups run after the code that ended the call has run to its own end. */
+  reach(reason: string): void {
+    this.#reason = new CallEndedError(reason);
+    this.#controller?.abort(this.#reason);
+    if (this.#cleanups !== undefined) this.#runCleanups();
+  }
+
+  /** Resolves when every cleanup that has begun has settled; undefined while none has. */
+  get cleanedUp(): Promise<void> | undefined {
+    return this.#cleaning;
+  }
+
+  #runCleanups(): void {
+    this.#cleaning = (this.#cleaning ?? Promise.resolve()).then(async () => {
+      for (let cleanup = this.#cleanups?.pop(); cleanup !== undefined; cleanup = this.#cleanups?.pop()) {
+        try {
+          await cleanup();
+        } catch (error) {
+          this.#onCleanupError(error);
+        }
+      }
+    });
+  }
+}

@@ -1,0 +1,85 @@
+import type { CancelTimer } from '../transport/clock.ts';
+import type { IncomingMessage, OutgoingMessage } from '../transport/message.ts';
+import type { SessionEnd, SessionPort, StreamReceiver } from '../transport/stream.ts';
+import type { TracedSpan } from '../transport/telemetry.ts';
+import { CallError, type ErrorPayload } from './errors.ts';
+
+/** Where a call stands: each half closes once, and with the second of them, or with a cancel, the call has ended. */
+export type CallState = 'open' | 'request closed' | 'response closed' | 'ended';
+
+/**
+ * One call, as its client and its server both see it: two halves, one deadline, one span, one end. The subclasses say
+ * what messages mean; where the call stands changes only here.
+ */
+export abstract class CallLifecycle implements StreamReceiver {
+  readonly port: SessionPort;
+  readonly streamId: string;
+  readonly span: TracedSpan;
+  #state: CallState = 'open';
+  #stopDeadline: CancelTimer | undefined;
+
+  constructor(port: SessionPort, streamId: string, span: TracedSpan) {
+    this.port = port;
+    this.streamId = streamId;
+    this.span = span;
+  }
+
+  abstract onMessage(message: IncomingMessage): void;
+  abstract onSessionEnd(end: SessionEnd): void;
+
+  /**
+   * The call has ended; called exactly once, after its stream was closed.
+   * @param error why it failed, or undefined if both halves closed
+   * @param requestWasOpen the request half had not closed: the peer may still send on it
+   */
+  protected abstract onEnded(error: ErrorPayload | undefined, requestWasOpen: boolean): void;
+
+  get hasEnded(): boolean {
+    return this.#state === 'ended';
+  }
+
+  get isRequestOpen(): boolean {
+    return this.#state === 'open' || this.#state === 'response closed';
+  }
+
+  get isResponseOpen(): boolean {
+    return this.#state === 'open' || this.#state === 'request closed';
+  }
+
+  protected closeRequestHalf(): void {
+    if (this.#state === 'open') this.#state = 'request closed';
+    else if (this.#state === 'response closed') this.finish(undefined);
+  }
+
+  protected closeResponseHalf(): void {
+    if (this.#state === 'open') this.#state = 'response closed';
+    else if (this.#state === 'request closed') this.finish(undefined);
+  }
+
+  /** Ends the call, whatever is open. The first end counts. */
+  protected finish(error: ErrorPayload | undefined): void {
+    if (this.#state === 'ended') return;
+    const requestWasOpen = this.isRequestOpen;
+    this.#state = 'ended';
+    this.#stopDeadline?.();
+    this.port.closeStream(this.streamId);
+    this.onEnded(error, requestWasOpen);
+    if (error !== undefined) this.span.fail(new CallError(error));
+    this.span.span.end();
+  }
+
+  /** Calls `fn` in `ms` milliseconds unless the call has ended by then. */
+  protected armDeadline(ms: number, fn: () => void): void {
+    this.#stopDeadline = this.port.clock.after(ms, fn);
+  }
+
+  /** Sends a close or a cancel: neither can be refused but by a session that has ended, and then nobody listens. */
+  protected sendControl(message: OutgoingMessage): void {
+    if (!this.port.isOpen) return;
+    try {
+      this.port.send(message);
+    } catch {
+      // The session ends: every call on it is told so by itself.
+    }
+  }
+}

@@ -1,0 +1,100 @@
+import type { ClientTransport } from '../transport/client.ts';
+import type { CallOptions } from './callOptions.ts';
+import type { ClientCall } from './clientCall.ts';
+import type { Client } from './clientTypes.ts';
+import type { ErrorPayload } from './errors.ts';
+import type { ClientHandshakeOptions } from './handshake.ts';
+import { ReadableQueue } from './readable.ts';
+import { type Caller, PendingResult, startCall } from './startCall.ts';
+import { WritableHalf } from './writable.ts';
+
+/** Options of {@link createClient}. */
+export interface ClientOptions {
+  /** Connects at once, and not at the first call. True by default. */
+  eagerlyConnect?: boolean | undefined;
+  /** A call connects if need be. Otherwise calls without a session fail with `UNEXPECTED_DISCONNECT`. True by default. */
+  connectOnInvoke?: boolean | undefined;
+  /** How to introduce oneself; kept by the transport, for all clients on it. */
+  handshakeOptions?: ClientHandshakeOptions | undefined;
+}
+
+/** A call that nothing was sent of: its writable has ended before it began. */
+function writableOf(call: ClientCall | undefined): WritableHalf<unknown> {
+  return call?.writable ?? new WritableHalf<unknown>(undefined, 'nothing of it was sent');
+}
+
+/** The methods of one procedure. Which of them exist for whom is the business of types alone. */
+function procedureMethods(caller: Caller, serviceName: string, procedureName: string): object {
+  return {
+    rpc(init: unknown, options: CallOptions = {}) {
+      const result = new PendingResult();
+      try {
+        const opening = { serviceName, procedureName, init, closesRequest: true, isSingle: true };
+        startCall(caller, opening, options, result);
+      } catch (error) {
+        return Promise.reject(error);
+      }
+      return result.promise;
+    },
+    upload(init: unknown, options: CallOptions = {}) {
+      const result = new PendingResult();
+      const opening = { serviceName, procedureName, init, closesRequest: false, isSingle: true };
+      const reqWritable = writableOf(startCall(caller, opening, options, result));
+      const finalize = () => {
+        reqWritable.close();
+        return result.promise;
+      };
+      return { reqWritable, finalize };
+    },
+    subscribe(init: unknown, options: CallOptions = {}) {
+      const resReadable = new ReadableQueue<unknown, ErrorPayload>(() => call?.cancel());
+      const opening = { serviceName, procedureName, init, closesRequest: true, isSingle: false };
+      const call = startCall(caller, opening, options, resReadable);
+      return { resReadable };
+    },
+    stream(init: unknown, options: CallOptions = {}) {
+      const resReadable = new ReadableQueue<unknown, ErrorPayload>();
+      const opening = { serviceName, procedureName, init, closesRequest: false, isSingle: false };
+      return { reqWritable: writableOf(startCall(caller, opening, options, resReadable)), resReadable };
+    },
+  };
+}
+
+/**
+ * An object that has every property, made when it is first asked for. Except `then`, so that it can be awaited, and
+ * symbols, so that it can be printed and compared.
+ */
+function everyName(make: (name: string) => object): object {
+  const known = new Map<string, object>();
+  return new Proxy(Object.freeze({}), {
+    get(_target, name) {
+      if (typeof name !== 'string' || name === 'then') return undefined;
+      let value = known.get(name);
+      if (value === undefined) {
+        value = make(name);
+        known.set(name, value);
+      }
+      return value;
+    },
+  });
+}
+
+/**
+ * A client of the services a server serves, made of their type alone. Calls do not throw: what goes wrong is their
+ * result. The exceptions are mistakes of the caller, a request that cannot be encoded and options out of range: there an
+ * rpc rejects and the other kinds throw. Several clients may share a transport.
+ * @throws {TransportClosedError} if it is to connect at once and the transport is closed
+ */
+export function createClient<Services extends Record<string, { readonly procedures: object }>>(
+  transport: ClientTransport,
+  serverId: string = 'SERVER',
+  { eagerlyConnect = true, connectOnInvoke = true, handshakeOptions }: ClientOptions = {},
+): Client<Services> {
+  if (handshakeOptions !== undefined) transport.setHandshake(handshakeOptions);
+  if (eagerlyConnect) transport.connect(serverId);
+  const caller: Caller = { transport, serverId, connectOnInvoke };
+  const client = everyName((serviceName) =>
+    everyName((procedureName) => procedureMethods(caller, serviceName, procedureName)),
+  );
+  return client as Client<Services>; // it has every service and procedure, so those of Services among them
+}

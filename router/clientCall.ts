@@ -1,0 +1,188 @@
+import { HoldfastError, SessionBufferFullError, SessionClosedError } from '../transport/errors.ts';
+import {
+  ControlFlags,
+  cancelMessage,
+  closeMessage,
+  type IncomingMessage,
+  isClosePayload,
+  isStreamCancel,
+  isStreamClose,
+} from '../transport/message.ts';
+import type { SessionEnd, SessionPort } from '../transport/stream.ts';
+import type { TracedSpan } from '../transport/telemetry.ts';
+import { CallLifecycle } from './callLifecycle.ts';
+import type { CallOptions } from './callOptions.ts';
+import {
+  CANCEL_CODE,
+  DEADLINE_EXCEEDED_CODE,
+  type ErrorPayload,
+  INVALID_REQUEST_CODE,
+  SESSION_BUFFER_FULL_CODE,
+  UNCAUGHT_ERROR_CODE,
+  UNEXPECTED_DISCONNECT_CODE,
+} from './errors.ts';
+import { Err, isResult, type Result } from './result.ts';
+import { WritableHalf, type WriteTarget } from './writable.ts';
+
+/** Where a call's results go: a readable, or the one promise of a call with a single result. */
+export interface ResultSink {
+  push(result: Result<unknown, ErrorPayload>): void;
+  close(): void;
+}
+
+/** Which procedure, and what it is told first. */
+export interface Opening {
+  readonly serviceName: string;
+  readonly procedureName: string;
+  readonly init: unknown;
+  /** The request half closes with the opening message: rpc and subscription. */
+  readonly closesRequest: boolean;
+  /** The first result is the last: rpc and upload. */
+  readonly isSingle: boolean;
+}
+
+/** One call on the client: from its opening message to its end. */
+export class ClientCall extends CallLifecycle implements WriteTarget<unknown> {
+  /** The request half, where the caller has one. */
+  readonly writable: WritableHalf<unknown> | undefined;
+  readonly #sink: ResultSink;
+  readonly #isSingle: boolean;
+  #deadlineAt: number | undefined;
+  #stopListening: (() => void) | undefined;
+
+  constructor(port: SessionPort, streamId: string, span: TracedSpan, opening: Opening, sink: ResultSink) {
+    super(port, streamId, span);
+    this.#sink = sink;
+    this.#isSingle = opening.isSingle;
+    this.writable = opening.closesRequest ? undefined : new WritableHalf<unknown>(this);
+    if (opening.closesRequest) this.closeRequestHalf();
+  }
+
+  /**
+   * Sends the opening message. If the session refuses it, the call ends with an error result.
+   * @throws {CodecError} if `init` cannot be encoded: a mistake of its caller
+   */
+  open(
+    { serviceName, procedureName, init, closesRequest }: Opening,
+    { signal, timeoutMs = Infinity }: CallOptions,
+  ): void {
+    const { streamId, port } = this;
+    if (timeoutMs !== Infinity) this.#deadlineAt = port.clock.now() + timeoutMs;
+    try {
+      port.openStream(streamId, this);
+      port.send({
+        streamId,
+        controlFlags: closesRequest ? ControlFlags.StreamOpen | ControlFlags.StreamClose : ControlFlags.StreamOpen,
+        serviceName,
+        procedureName,
+        tracing: this.span.propagation,
+        deadlineAt: this.#deadlineAt,
+        payload: init,
+      });
+    } catch (error) {
+      const refusal = refusalOf(error);
+      this.finish(refusal ?? { code: INVALID_REQUEST_CODE, message: 'the init cannot be encoded' });
+      if (refusal === undefined) throw error;
+    }
+    if (this.hasEnded) return;
+    if (this.#deadlineAt !== undefined) this.armDeadline(timeoutMs, () => this.cancel(deadlineExceeded(timeoutMs)));
+    if (signal !== undefined) this.#listen(signal);
+  }
+
+  /** Gives the call up. What was never sent is taken back; the server hears of the rest. */
+  cancel(error: ErrorPayload = CANCELLED): void {
+    if (this.hasEnded) return;
+    const message = error.code === CANCEL_CODE ? error.message : 'deadline exceeded';
+    if (!this.port.unsend(this.streamId)) {
+      this.sendControl(cancelMessage(this.streamId, Err({ code: CANCEL_CODE, message })));
+    }
+    this.finish(error);
+  }
+
+  onMessage({ controlFlags, payload }: IncomingMessage): void {
+    if (isStreamCancel(controlFlags)) return this.#cancelledByServer(payload);
+    if (!this.isResponseOpen) return;
+    const isLast = isStreamClose(controlFlags);
+    if (isLast && isClosePayload(payload)) return this.#closeResponse();
+    if (!isResult(payload)) {
+      this.sendControl(cancelMessage(this.streamId, Err(CANCELLED)));
+      return this.finish({ code: UNCAUGHT_ERROR_CODE, message: 'the server sent something that is no result' });
+    }
+    this.#sink.push(payload);
+    if (isLast || this.#isSingle) this.#closeResponse();
+  }
+
+  onSessionEnd(end: SessionEnd): void {
+    const message = `${this.port.to} unexpectedly disconnected: ${end.message}`;
+    this.finish({ code: UNEXPECTED_DISCONNECT_CODE, message });
+  }
+
+  writeValue(value: unknown): void {
+    // Between the end of a session and the news of it there is nothing to throw about.
+    if (this.port.isOpen) this.port.send({ streamId: this.streamId, controlFlags: 0, payload: value });
+  }
+
+  closeWith(value: unknown): void {
+    // As a last message, a value that looks like the close control would be taken for it.
+    if (value !== undefined && isClosePayload(value)) this.writeValue(value);
+    else if (value !== undefined && this.port.isOpen) {
+      this.port.send({ streamId: this.streamId, controlFlags: ControlFlags.StreamClose, payload: value });
+      return this.closeRequestHalf();
+    }
+    this.sendControl(closeMessage(this.streamId));
+    this.closeRequestHalf();
+  }
+
+  protected override onEnded(error: ErrorPayload | undefined): void {
+    this.#stopListening?.();
+    if (error !== undefined) this.#sink.push(Err(error));
+    this.#sink.close();
+    this.writable?.end(error?.message ?? 'it is complete');
+  }
+
+  #closeResponse(): void {
+    this.#sink.close();
+    // An upload that is answered early: whatever else its caller writes is of no use, and a River server waits for this.
+    if (this.#isSingle && this.isRequestOpen) {
+      this.sendControl(closeMessage(this.streamId));
+      return this.finish(undefined);
+    }
+    this.closeResponseHalf();
+  }
+
+  #cancelledByServer(payload: unknown): void {
+    const error = isResult(payload) && !payload.ok ? payload.payload : INVALID_CANCEL;
+    // A server that knows the deadline cancels at it, and may be read before our own timer has its turn.
+    const isLate = this.#deadlineAt !== undefined && this.port.clock.now() >= this.#deadlineAt;
+    this.finish(isLate && error.code === CANCEL_CODE ? deadlineExceeded() : error);
+  }
+
+  #listen(signal: AbortSignal): void {
+    const onAbort = (): void => this.cancel();
+    signal.addEventListener('abort', onAbort, { once: true });
+    this.#stopListening = () => signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** What a caller gets who gave the call up, and what the server is told. */
+export const CANCELLED: ErrorPayload = Object.freeze({ code: CANCEL_CODE, message: 'cancelled by client' });
+
+const INVALID_CANCEL: ErrorPayload = Object.freeze({
+  code: CANCEL_CODE,
+  message: 'stream cancelled, server sent invalid payload',
+});
+
+/** What a caller gets whose `timeoutMs` is over. */
+export function deadlineExceeded(timeoutMs?: number): ErrorPayload {
+  const text = timeoutMs === undefined ? '' : ` (${timeoutMs})`;
+  return { code: DEADLINE_EXCEEDED_CODE, message: `no answer within timeoutMs${text}` };
+}
+
+/** What a caller gets whose call the session does not take; undefined where the caller alone is at fault. */
+function refusalOf(error: unknown): ErrorPayload | undefined {
+  if (!(error instanceof HoldfastError)) return undefined;
+  const { message } = error;
+  if (error instanceof SessionBufferFullError) return { code: SESSION_BUFFER_FULL_CODE, message };
+  if (error instanceof SessionClosedError) return { code: UNEXPECTED_DISCONNECT_CODE, message };
+  return { code: INVALID_REQUEST_CODE, message };
+}

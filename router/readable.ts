@@ -1,0 +1,149 @@
+import {
+  CallError,
+  type ErrorPayload,
+  READABLE_BROKEN_CODE,
+  type ReadableBrokenError,
+  ReadableLockedError,
+} from './errors.ts';
+import { Err, type Result } from './result.ts';
+
+/** What a readable yields: results, and one error of its own should it be broken. */
+export type ReadableResult<T, E> = Result<T, E | ReadableBrokenError>;
+
+/** The one iterator of a readable. */
+export interface ReadableIterator<T, E> {
+  next(): Promise<IteratorResult<ReadableResult<T, E>, undefined>>;
+  /** Breaks the readable: what leaving a `for await` loop early does. */
+  return(): Promise<IteratorResult<ReadableResult<T, E>, undefined>>;
+}
+
+/**
+ * One direction of a call, as its reader sees it. It has one consumer for life: the first iteration, {@link collect} or
+ * {@link break} locks it. If the call fails, the error is its last result.
+ */
+export interface Readable<T, E> {
+  /** @throws {ReadableLockedError} */
+  [Symbol.asyncIterator](): ReadableIterator<T, E>;
+  /**
+   * Every result until the end. Rejects with {@link ReadableLockedError} where somebody else reads.
+   */
+  collect(): Promise<ReadableResult<T, E>[]>;
+  /**
+   * Discards what has arrived and will arrive. A reader that waits gets `READABLE_BROKEN` once. Breaking the
+   * `resReadable` of a subscription also cancels the call, for nothing of it could be seen any more; a stream goes on
+   * until its request half or its signal ends it.
+   */
+  break(): void;
+  /** True until somebody reads or breaks it. */
+  isReadable(): boolean;
+}
+
+const COMPACT_FROM = 1024;
+
+/** A {@link Readable} and its other end. Values wait here until somebody reads them. */
+export class ReadableQueue<T, E> implements Readable<T, E> {
+  #items: (ReadableResult<T, E> | undefined)[] = [];
+  #head = 0;
+  #waiting: ((item: IteratorResult<ReadableResult<T, E>, undefined>) => void)[] = [];
+  #state: 'open' | 'closed' | 'broken' = 'open';
+  #locked = false;
+  /** Broken before its end: whoever reads on is told so once. */
+  #owesBrokenError = false;
+  readonly #onBreak: (() => void) | undefined;
+
+  /** @param onBreak called once if the readable is broken before it was closed */
+  constructor(onBreak?: (() => void) | undefined) {
+    this.#onBreak = onBreak;
+  }
+
+  [Symbol.asyncIterator](): ReadableIterator<T, E> {
+    if (this.#locked) throw new ReadableLockedError();
+    this.#locked = true;
+    return {
+      next: () => this.#next(),
+      return: () => {
+        this.break();
+        this.#owesBrokenError = false; // the reader has left by itself
+        return Promise.resolve({ done: true, value: undefined });
+      },
+    };
+  }
+
+  async collect(): Promise<ReadableResult<T, E>[]> {
+    const results: ReadableResult<T, E>[] = [];
+    for await (const result of this) results.push(result);
+    return results;
+  }
+
+  break(): void {
+    if (this.#state === 'broken') return;
+    const wasOpen = this.#state === 'open';
+    this.#owesBrokenError = wasOpen || this.#head < this.#items.length;
+    this.#locked = true;
+    this.#state = 'broken';
+    this.#items = [];
+    this.#head = 0;
+    this.#releaseReaders();
+    if (wasOpen) this.#onBreak?.();
+  }
+
+  isReadable(): boolean {
+    return !this.#locked;
+  }
+
+  /** Hands in the next result; dropped after the end. */
+  push(result: Result<T, E>): void {
+    if (this.#state !== 'open') return;
+    const reader = this.#waiting.shift();
+    if (reader === undefined) this.#items.push(result);
+    else reader({ done: false, value: result });
+  }
+
+  /** Nothing follows. */
+  close(): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'closed';
+    this.#releaseReaders();
+  }
+
+  #releaseReaders(): void {
+    const readers = this.#waiting;
+    this.#waiting = [];
+    for (const reader of readers) reader(this.#afterLast());
+  }
+
+  #afterLast(): IteratorResult<ReadableResult<T, E>, undefined> {
+    if (!this.#owesBrokenError) return { done: true, value: undefined };
+    this.#owesBrokenError = false;
+    return {
+      done: false,
+      value: Err({ code: READABLE_BROKEN_CODE, message: 'the readable was broken before its end' }),
+    };
+  }
+
+  #next(): Promise<IteratorResult<ReadableResult<T, E>, undefined>> {
+    const result = this.#items[this.#head];
+    if (result !== undefined) {
+      this.#items[this.#head] = undefined; // a value that was read must not live on in the queue
+      this.#head += 1;
+      if (this.#head === this.#items.length || (this.#head >= COMPACT_FROM && this.#head * 2 > this.#items.length)) {
+        this.#items = this.#items.slice(this.#head);
+        this.#head = 0;
+      }
+      return Promise.resolve({ done: false, value: result });
+    }
+    if (this.#state !== 'open') return Promise.resolve(this.#afterLast());
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+}
+
+/**
+ * The values of a readable, without their results around them: `for await (const value of values(resReadable))`.
+ * @throws {CallError} instead of yielding an error result
+ */
+export async function* values<T, E extends ErrorPayload>(readable: Readable<T, E>): AsyncGenerator<T, void, undefined> {
+  for await (const result of readable) {
+    if (!result.ok) throw new CallError(result.payload);
+    yield result.payload;
+  }
+}

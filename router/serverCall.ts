@@ -1,0 +1,299 @@
+import type { Logger } from '../transport/log.ts';
+import {
+  ControlFlags,
+  cancelMessage,
+  closeMessage,
+  type IncomingMessage,
+  isClosePayload,
+  isStreamCancel,
+  isStreamClose,
+  isStreamOpen,
+} from '../transport/message.ts';
+import type { SessionEnd, SessionPort } from '../transport/stream.ts';
+import type { Telemetry } from '../transport/telemetry.ts';
+import { CallEnd } from './callEnd.ts';
+import { CallLifecycle } from './callLifecycle.ts';
+import type { ContextSource, HandlerContext } from './context.ts';
+import {
+  CANCEL_CODE,
+  type ErrorPayload,
+  INVALID_REQUEST_CODE,
+  UNCAUGHT_ERROR_CODE,
+  UNEXPECTED_DISCONNECT_CODE,
+} from './errors.ts';
+import { type CallOutcome, type MiddlewareCall, runMiddlewares } from './middleware.ts';
+import { invalidPayload, type LiveProcedure } from './openCall.ts';
+import { ReadableQueue } from './readable.ts';
+import { type AnyResult, InvalidResponseError, isCancellation, judgeResponse, unsendable } from './response.ts';
+import { Err, isResult, Ok } from './result.ts';
+import type { CompiledSchema } from './schema.ts';
+import { WritableHalf, type WriteTarget } from './writable.ts';
+
+/** What a call needs of its server. */
+export interface CallHost {
+  readonly logger: Logger;
+  readonly telemetry: Telemetry;
+  readonly exposeErrorMessages: boolean;
+  readonly stripUndeclared: boolean;
+  /** @param mayHearMore the client may have sent more before it knows of the end */
+  onCallEnded(call: ServerCall, mayHearMore: boolean): void;
+  /** Something of a call begins that outlives its end: its handler, its cleanups. */
+  began(): void;
+  /** It is done. */
+  done(): void;
+}
+
+/** One call on the server: from its opening message to its end. */
+export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>, ContextSource {
+  readonly procedure: LiveProcedure;
+  readonly deadlineAt: number | undefined;
+  readonly end: CallEnd;
+  readonly ctx: HandlerContext;
+  readonly #host: CallHost;
+  readonly #reqInit: unknown;
+  readonly #readable: ReadableQueue<unknown, ErrorPayload> | undefined;
+  readonly #writable: WritableHalf<AnyResult> | undefined;
+  /** What a handler behind a middleware answered: judged already. */
+  #judged: AnyResult | undefined;
+  #error: ErrorPayload | undefined;
+
+  constructor(host: CallHost, port: SessionPort, opening: IncomingMessage, procedure: LiveProcedure) {
+    const { serviceName, procedureName, type } = procedure;
+    const attributes = { 'holdfast.stream_id': opening.streamId, 'holdfast.session_id': port.id };
+    const name = `server.${serviceName}.${procedureName}`;
+    super(port, opening.streamId, host.telemetry.startSpan(name, 'server', attributes, opening.tracing));
+    this.procedure = procedure;
+    this.deadlineAt = opening.deadlineAt;
+    this.#host = host;
+    this.#reqInit = opening.payload;
+    this.end = new CallEnd((error) => this.#log('error', 'a deferred cleanup failed', error));
+    this.ctx = procedure.createContext(this);
+    this.#readable = type === 'upload' || type === 'stream' ? new ReadableQueue() : undefined;
+    this.#writable = type === 'subscription' || type === 'stream' ? new WritableHalf<AnyResult>(this) : undefined;
+    if (isStreamClose(opening.controlFlags)) this.#closeRequest();
+  }
+
+  /** Runs the handler; the stream has been opened. */
+  start(): void {
+    if (this.deadlineAt !== undefined) {
+      const remaining = this.deadlineAt - this.port.clock.now();
+      if (remaining <= 0) return this.#deadlineElapsed();
+      this.armDeadline(remaining, () => this.#deadlineElapsed());
+    }
+    this.#host.began();
+    let outcome: unknown;
+    try {
+      outcome = this.span.run(() => this.#run());
+    } catch (error) {
+      this.#handlerThrew(error);
+      return this.#host.done();
+    }
+    if (typeof outcome === 'object' && outcome !== null && 'then' in outcome) void this.#await(outcome);
+    else {
+      this.#handlerReturned(outcome);
+      this.#host.done();
+    }
+  }
+
+  /** Ends the call from this side: the client gets `error` with the cancel flag. */
+  cancel(error: ErrorPayload): void {
+    if (this.hasEnded) return;
+    this.sendControl(cancelMessage(this.streamId, Err(error)));
+    this.finish(error);
+  }
+
+  cancelByHandler(message: string): void {
+    this.cancel({ code: CANCEL_CODE, message });
+  }
+
+  onMessage(message: IncomingMessage): void {
+    const { controlFlags, payload } = message;
+    if (isStreamCancel(controlFlags)) return this.#cancelledByClient(payload);
+    // A second opening must not hijack the first, nor can its sender tell the answers apart: neither goes on.
+    if (isStreamOpen(controlFlags)) return this.#invalid('the stream is already open');
+    if (!this.isRequestOpen) return this.#invalid('received message after request stream is closed');
+    const isLast = isStreamClose(controlFlags);
+    if (isLast && isBareClose(payload)) return this.#closeRequest();
+    const { requestData } = this.procedure;
+    if (requestData === undefined) return this.#invalid('expected control payload');
+    if (!this.#fits(requestData, payload)) return;
+    this.#readable?.push(Ok(payload));
+    if (isLast) this.#closeRequest();
+  }
+
+  #fits(requestData: CompiledSchema, payload: unknown): boolean {
+    try {
+      if (requestData.check(payload)) return true;
+      const errors = requestData.errors(payload);
+      const error = invalidPayload('expected requestData or control payload', errors, this.port.speaksExtensions);
+      this.#log('warn', error.message);
+      this.cancel(error);
+    } catch (error) {
+      this.#log('error', 'a request could not be checked', error); // a schema's own check threw
+      this.cancel({ code: UNCAUGHT_ERROR_CODE, message: 'internal server error' });
+    }
+    return false;
+  }
+
+  onSessionEnd(end: SessionEnd): void {
+    this.finish({
+      code: UNEXPECTED_DISCONNECT_CODE,
+      message: `${this.port.to} unexpectedly disconnected: ${end.message}`,
+    });
+  }
+
+  writeValue(value: AnyResult): void {
+    this.#send(value, 0);
+  }
+
+  closeWith(value: AnyResult | undefined): void {
+    if (value === undefined) this.sendControl(closeMessage(this.streamId));
+    else if (!this.#send(value, ControlFlags.StreamClose)) return;
+    // Nothing a client may still say to a subscription is of any use, even if it did not close its half.
+    if (this.procedure.type === 'subscription') this.finish(undefined);
+    else this.closeResponseHalf();
+  }
+
+  protected override onEnded(error: ErrorPayload | undefined, requestWasOpen: boolean): void {
+    this.#error = error;
+    const reason = error?.message ?? 'it is complete';
+    if (error !== undefined && requestWasOpen) this.#readable?.push(Err(error));
+    this.#readable?.close();
+    this.#writable?.end(reason);
+    this.end.reach(reason);
+    const { cleanedUp } = this.end;
+    if (cleanedUp !== undefined) {
+      this.#host.began();
+      void cleanedUp.then(() => this.#host.done());
+    }
+    this.#host.onCallEnded(this, requestWasOpen || error !== undefined);
+  }
+
+  #closeRequest(): void {
+    this.#readable?.close();
+    this.closeRequestHalf();
+  }
+
+  #run(): unknown {
+    const { middlewares, serviceName, procedureName, type } = this.procedure;
+    if (middlewares.length === 0) return this.#callHandler();
+    const call: MiddlewareCall = {
+      ctx: this.ctx,
+      reqInit: this.#reqInit,
+      serviceName,
+      procedureName,
+      procedureType: type,
+      runHandler: () => this.#runHandler(),
+    };
+    return runMiddlewares(middlewares, call);
+  }
+
+  #callHandler(): unknown {
+    const args = { ctx: this.ctx, reqInit: this.#reqInit, reqReadable: this.#readable, resWritable: this.#writable };
+    return this.procedure.handler(args as never); // what its kind asks for: checked where the procedure was defined
+  }
+
+  /** Behind a middleware, which sees the judged result, or what the handler threw. */
+  async #runHandler(): Promise<CallOutcome> {
+    if (this.hasEnded) return Err(this.#error ?? { code: CANCEL_CODE, message: 'the call has ended' });
+    const answer = await this.#callHandler();
+    if (this.#writable !== undefined) return undefined;
+    this.#judged = judgeResponse(this.procedure, answer, this.#host.stripUndeclared);
+    return this.#judged;
+  }
+
+  async #await(outcome: object): Promise<void> {
+    try {
+      this.#handlerReturned(await outcome);
+    } catch (error) {
+      this.#handlerThrew(error);
+    } finally {
+      this.#host.done();
+    }
+  }
+
+  /** @param outcome the handler's, or that of the middlewares around it */
+  #handlerReturned(outcome: unknown): void {
+    if (!this.isResponseOpen) return;
+    const isMiddlewares = this.procedure.middlewares.length > 0;
+    // A subscription or stream goes on after its handler has returned, unless a middleware answers for it.
+    if (this.#writable !== undefined && (outcome === undefined || !isMiddlewares)) return;
+    const isJudged = isMiddlewares && isResult(outcome) && (outcome === this.#judged || !outcome.ok);
+    if (isJudged ? this.#transmit(outcome, ControlFlags.StreamClose) : this.#send(outcome, ControlFlags.StreamClose)) {
+      this.finish(undefined);
+    }
+  }
+
+  #handlerThrew(error: unknown): void {
+    if (this.hasEnded) return this.#log('debug', 'a handler failed after its call had ended', error);
+    this.#log('error', 'a handler failed', error);
+    const text = error instanceof Error ? error.message : typeof error === 'string' ? error : 'unknown error';
+    const isPrivate = !this.#host.exposeErrorMessages || error instanceof InvalidResponseError;
+    this.cancel({ code: UNCAUGHT_ERROR_CODE, message: isPrivate ? 'internal server error' : text });
+  }
+
+  /** Sends a result if it fits its schema. Returns false if it did not go out; then the call has ended. */
+  #send(response: unknown, controlFlags: number): boolean {
+    let result: AnyResult;
+    try {
+      result = judgeResponse(this.procedure, response, this.#host.stripUndeclared);
+    } catch (error) {
+      this.#log('error', 'the response does not fit its schema', error);
+      this.cancel({ code: UNCAUGHT_ERROR_CODE, message: 'internal server error' });
+      return false;
+    }
+    return this.#transmit(result, controlFlags);
+  }
+
+  #transmit(result: AnyResult, controlFlags: number): boolean {
+    if (!result.ok && isCancellation(result)) {
+      this.cancel(result.payload);
+      return false;
+    }
+    try {
+      this.port.send({ streamId: this.streamId, controlFlags, payload: result });
+      return true;
+    } catch (error) {
+      if (!this.port.isOpen) return false;
+      this.#log('error', 'a response could not be sent', error);
+      this.cancel(unsendable(error, this.port.speaksExtensions));
+      return false;
+    }
+  }
+
+  /** Whoever streams responses to a client that cancels closes its half, as River does; it ends the stream there. */
+  #cancelledByClient(payload: unknown): void {
+    const isValid = isResult(payload) && isCancellation(payload) && !payload.ok;
+    const message = isValid ? payload.payload.message : 'stream cancelled, client sent invalid payload';
+    if (this.#writable !== undefined && this.isResponseOpen) this.sendControl(closeMessage(this.streamId));
+    this.finish({ code: CANCEL_CODE, message });
+  }
+
+  #deadlineElapsed(): void {
+    this.cancel({ code: CANCEL_CODE, message: 'deadline exceeded' });
+  }
+
+  #invalid(message: string): void {
+    this.#log('warn', message);
+    this.cancel({ code: INVALID_REQUEST_CODE, message });
+  }
+
+  #log(level: 'debug' | 'warn' | 'error', message: string, error?: unknown): void {
+    const { logger } = this.#host;
+    if (!logger.enabled(level)) return;
+    logger.log(level, message, {
+      clientId: this.port.from,
+      connectedTo: this.port.to,
+      sessionId: this.port.id,
+      streamId: this.streamId,
+      service: this.procedure.serviceName,
+      procedure: this.procedure.procedureName,
+      error,
+    });
+  }
+}
+
+/** Exactly the close control: a last value may have a `type` of its own. */
+function isBareClose(payload: unknown): boolean {
+  return isClosePayload(payload) && Object.keys(payload as object).length === 1; // isClosePayload: it is an object
+}
