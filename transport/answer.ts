@@ -31,9 +31,14 @@ function sameExtensions(a: AcceptedExtensions | undefined, b: AcceptedExtensions
 
 /**
  * Judges the first frame of a connection, on the client. Pure.
+ * @param offered cuts what the server accepted down to what it was offered
  * @see PROTOCOL.md, "Handshake"
  */
-export function judgeAnswer(session: Expectation, message: TransportMessage | MalformedFrame): AnswerVerdict {
+export function judgeAnswer(
+  session: Expectation,
+  message: TransportMessage | MalformedFrame,
+  offered: (accepted: AcceptedExtensions | undefined) => AcceptedExtensions | undefined,
+): AnswerVerdict {
   if (message instanceof MalformedFrame) return malformed(message.reason);
   if (message.from !== session.to || message.to !== session.from) {
     return malformed(
@@ -47,9 +52,10 @@ export function judgeAnswer(session: Expectation, message: TransportMessage | Ma
   if (status.sessionId !== session.id) {
     return malformed(`expected the answer to echo session ${session.id}, got ${status.sessionId}`);
   }
-  if (session.agreement !== undefined && !sameExtensions(session.agreement.extensions, status.extensions)) {
+  const extensions = offered(status.extensions);
+  if (session.agreement !== undefined && !sameExtensions(session.agreement.extensions, extensions)) {
     const reason = 'the server now accepts other extensions than at first';
     return { kind: 'refused', code: HandshakeCode.SessionStateMismatch, reason };
   }
-  return { kind: 'accepted', extensions: status.extensions };
+  return { kind: 'accepted', extensions };
 }

@@ -2,6 +2,7 @@ import { judgeAnswer } from './answer.ts';
 import type { Connection } from './connection.ts';
 import { ProtocolError } from './errors.ts';
 import {
+  type AcceptedExtensions,
   type ClientHandshake,
   type ExtensionOffer,
   HandshakeCode,
@@ -134,6 +135,8 @@ export abstract class ClientTransport extends Transport<SettledClientOptions> {
     if (end.code === 'protocol_violation' || end.code === 'state_mismatch') {
       intent.failed();
       if (!intent.hasBudget) return void this.#retriesExceeded(intent, core.id);
+    } else if (core.wasConnected && end.code !== 'grace_elapsed') {
+      intent.dropped();
     }
     intent.redialLater(() => this.queue.run(() => this.#pursue(intent)));
   }
@@ -185,7 +188,7 @@ export abstract class ClientTransport extends Transport<SettledClientOptions> {
     if (!this.sessions.has(intent.to)) this.#createSession(intent);
     const session = this.sessions.get(intent.to);
     if (session?.state !== 'NoConnection') return;
-    const { waitMs } = intent;
+    const waitMs = intent.waitMsWithin(session.core.graceDeadline);
     const next = noConnectionToBackingOff(session, waitMs);
     this.install(next);
     if (waitMs === 0) this.#backoffElapsed(next);
@@ -233,7 +236,7 @@ export abstract class ClientTransport extends Transport<SettledClientOptions> {
   #retriesExceeded(intent: Intent, sessionId: string): string {
     const message = `gave up after ${intent.failures} failed attempts`;
     intent.wanted = false;
-    intent.settled();
+    intent.startOver();
     this.protocolError({ type: ProtocolError.RetriesExceeded, message, sessionId, peer: intent.to });
     return message;
   }
@@ -244,6 +247,16 @@ export abstract class ClientTransport extends Transport<SettledClientOptions> {
     this.#intentOf(session.to).wanted = false;
     this.endSession(session, end);
   }
+
+  /** What the server accepted of what was offered; it cannot accept anything else. */
+  readonly #offered = (accepted: AcceptedExtensions | undefined): AcceptedExtensions | undefined => {
+    const offer = this.#offer();
+    if (accepted === undefined || offer === undefined) return undefined;
+    return {
+      ...(offer.heartbeat !== undefined && accepted.heartbeat !== undefined ? { heartbeat: accepted.heartbeat } : {}),
+      ...(offer.deadline !== undefined && accepted.deadline !== undefined ? { deadline: {} } : {}),
+    };
+  };
 
   #offer(): ExtensionOffer | undefined {
     const { heartbeat, deadline } = this.options.extensions;
@@ -287,10 +300,11 @@ export abstract class ClientTransport extends Transport<SettledClientOptions> {
   readonly #handshakeFrame = (session: SessionHandshaking, frame: Uint8Array): void => {
     const { core } = session;
     const { codec, maxMessageBytes } = this.options;
-    const verdict = judgeAnswer(core, decodeFrame(codec, frame, maxMessageBytes));
+    const verdict = judgeAnswer(core, decodeFrame(codec, frame, maxMessageBytes), this.#offered);
     if (verdict.kind === 'refused') return this.#refused(session, verdict.code, verdict.reason);
     if (core.agreement === undefined)
       core.agree({ codec, extensions: verdict.extensions, zero: session.requestSentAt });
+    this.#intentOf(session.to).connected();
     this.install(handshakingToConnected(session));
   };
 

@@ -27,6 +27,11 @@ export abstract class Connection {
   /** Sends what was given to {@link send}, then ends the pipe. Harmless when it has ended. */
   protected abstract destroy(): void;
 
+  /** Bytes read so far, parts of frames included; undefined where the implementation cannot tell. */
+  get bytesRead(): number | undefined {
+    return undefined;
+  }
+
   /** True once the pipe has ended, from whichever side. */
   get isEnded(): boolean {
     return this.#ended;

@@ -49,6 +49,13 @@ export class MessageTooLargeError extends HoldfastError {
   }
 }
 
+/** A peer announced or sent a frame larger than `maxMessageBytes`; it ends the session that it came for. */
+export class FrameTooLargeError extends HoldfastError {
+  constructor(expected: string, got: string, options?: ErrorOptions) {
+    super('FRAME_TOO_LARGE', `expected a frame of at most ${expected} bytes, got ${got}`, options);
+  }
+}
+
 /** The peer has not confirmed enough: the session's buffer is at `maxSessionBufferBytes`. */
 export class SessionBufferFullError extends HoldfastError {
   constructor(bytes: number, maxSessionBufferBytes: number) {

@@ -3,6 +3,7 @@ import type { LogFields } from './log.ts';
 import type { SessionState } from './session/common.ts';
 import type { Session } from './session/transitions.ts';
 import type { SessionEnd } from './stream.ts';
+import { isThenable } from './thenable.ts';
 
 /** A session that has ended: what is left of it is who it was. */
 export interface EndedSession {
@@ -79,8 +80,10 @@ export class EventDispatcher {
       try {
         // A listener may be declared async; its rejection must not end the process.
         const outcome: unknown = listener(event);
-        if (outcome instanceof Promise)
-          outcome.catch((error: unknown) => this.#onListenerError(`a ${name} listener rejected`, { error }));
+        if (isThenable(outcome))
+          Promise.resolve(outcome).catch((error: unknown) =>
+            this.#onListenerError(`a ${name} listener rejected`, { error }),
+          );
       } catch (error) {
         this.#onListenerError(`a ${name} listener threw`, { error });
       }

@@ -2,6 +2,7 @@ export { ClientTransport } from './client.ts';
 export { type CancelTimer, type Clock, systemClock } from './clock.ts';
 export { Connection, type ConnectionReceiver } from './connection.ts';
 export {
+  FrameTooLargeError,
   HoldfastError,
   InvalidOptionsError,
   LedgerError,

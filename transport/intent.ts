@@ -10,6 +10,7 @@ export class Intent {
   readonly #options: BackoffOptions;
   readonly #budget: RetryBudget;
   #nextDialAt: number;
+  #hasHeld = false;
   #cancelRedial: CancelTimer = () => undefined;
 
   constructor(to: string, options: BackoffOptions, clock: Clock) {
@@ -23,6 +24,15 @@ export class Intent {
   /** Milliseconds until the next dial may begin. */
   get waitMs(): number {
     return Math.max(0, this.#nextDialAt - this.#clock.now());
+  }
+
+  /**
+   * The same for a session that dies at `graceDeadline`: it does not sleep through the time it has left. At most half of
+   * that is waited, so that tries come closer together towards the end.
+   */
+  waitMsWithin(graceDeadline: number): number {
+    const half = (graceDeadline - this.#clock.now()) / 2;
+    return Math.min(this.waitMs, Math.max(this.#options.baseIntervalMs, half));
   }
 
   /** Failed dials since a connection last held. */
@@ -39,18 +49,28 @@ export class Intent {
     this.#nextDialAt = this.#clock.now() + this.#budget.fail();
   }
 
-  /**
-   * A connection that worked is gone. One jitter, so that the clients of a server that restarts do not all come at
-   * once; more only where dials have failed since a connection last held.
-   */
-  dropped(): void {
-    const backoffMs =
-      this.#budget.failures === 0 ? this.#clock.random() * this.#options.maxJitterMs : this.#budget.currentBackoffMs();
-    this.#nextDialAt = this.#clock.now() + backoffMs;
+  /** A handshake succeeded; whether the connection holds is another question. */
+  connected(): void {
+    this.#hasHeld = false;
   }
 
-  /** A connection has held for long enough, or the application starts over. */
+  /**
+   * A connection that worked is gone. One jitter, so that the clients of a server that restarts do not all come at
+   * once. One that did not hold counts as a failed dial: a server that accepts and drops is not dialled in a loop.
+   */
+  dropped(): void {
+    if (!this.#hasHeld) return this.failed();
+    this.#nextDialAt = this.#clock.now() + this.#clock.random() * this.#options.maxJitterMs;
+  }
+
+  /** A connection has held for long enough to believe in it. */
   settled(): void {
+    this.#hasHeld = true;
+    this.#budget.reset();
+  }
+
+  /** The application starts over after the client gave up. */
+  startOver(): void {
     this.#budget.reset();
   }
 

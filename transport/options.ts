@@ -101,6 +101,9 @@ const positive = [
   'ackAfterBytes',
 ] as const;
 
+/** What a server tells its clients travels as an integer. */
+const announced = ['heartbeatIntervalMs', 'heartbeatsUntilDead'] as const;
+
 function checkNumber(name: string, value: number, least: number): void {
   // NaN fails the comparison too.
   if (!(typeof value === 'number' && value >= least)) {
@@ -128,6 +131,11 @@ function settleCommon(options: TransportOptions): SettledTransportOptions {
     clock: options.clock ?? systemClock,
   };
   for (const name of positive) checkNumber(name, settled[name], 1);
+  for (const name of announced) {
+    if (!Number.isSafeInteger(settled[name])) {
+      throw new InvalidOptionsError(`${name}: expected a whole number, got ${settled[name]}`);
+    }
+  }
   checkNumber('sessionDisconnectGraceMs', settled.sessionDisconnectGraceMs, 0);
   const { sessionDisconnectGraceMs: grace, connectionTimeoutMs, handshakeTimeoutMs } = settled;
   if (settled.enableTransparentSessionReconnects && grace < connectionTimeoutMs + handshakeTimeoutMs) {
@@ -164,7 +172,12 @@ export function settleClientOptions(options: ClientTransportOptions): SettledCli
   };
   checkNumber('baseIntervalMs', settled.baseIntervalMs, 1);
   checkNumber('maxJitterMs', settled.maxJitterMs, 0);
-  checkNumber('maxBackoffMs', settled.maxBackoffMs, settled.baseIntervalMs);
+  checkNumber('maxBackoffMs', settled.maxBackoffMs, 1);
+  if (settled.maxBackoffMs < settled.baseIntervalMs) {
+    throw new InvalidOptionsError(
+      `maxBackoffMs (${settled.maxBackoffMs}) is below baseIntervalMs (${settled.baseIntervalMs})`,
+    );
+  }
   checkNumber('attemptBudgetCapacity', settled.attemptBudgetCapacity, 1);
   return settled;
 }

@@ -213,7 +213,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
       },
       current === undefined ? undefined : describe(current),
       this.options.duplicateClient,
-      request.extensions !== undefined && this.#replaced.has(message.from, request.sessionId),
+      request.extensions !== undefined && this.#replaced.has(message.from, request.sessionId, credentials.principal),
     );
     switch (decision.kind) {
       case 'ignore':
@@ -225,7 +225,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
         return;
       case 'replace':
         if (current !== undefined) {
-          this.#replaced.add(message.from, current.id);
+          this.#replaced.add(message.from, current.id, credentials.principal);
           this.endSession(current, { code: 'peer_replaced', message: 'the client began another session' });
         }
         return this.#begin(asked, credentials, accepted);
@@ -264,6 +264,10 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
   #resume(asked: Asked, session: Session, credentials: Credentials): void {
     const { pending, request } = asked;
     const { core } = session;
+    // Nothing was ever heard of this session: its first answer may have been lost, and then its time begins now.
+    if (core.agreement !== undefined && core.ledger.ack === 0 && pending.requestArrivedAt !== undefined) {
+      core.agreement = { ...core.agreement, zero: pending.requestArrivedAt };
+    }
     core.ledger.confirm(request.expectedSessionState.nextExpectedSeq);
     this.#adopt(core, credentials);
     this.#answerOk(pending, core);

@@ -1,4 +1,5 @@
 import { HandshakeCode, type HandshakePeer, isRejectionCode, type ServerHandshake } from './handshake.ts';
+import { isThenable } from './thenable.ts';
 
 /** What a handshake proved. */
 export interface Credentials {
@@ -80,8 +81,8 @@ export function judgeMetadata(
   } catch (error) {
     return done(failed(error));
   }
-  if (!(value instanceof Promise)) return done(accept(handshake, value));
-  value.then(
+  if (!isThenable(value)) return done(accept(handshake, value));
+  Promise.resolve(value).then(
     (settled: unknown) => done(accept(handshake, settled)),
     (error: unknown) => done(failed(error)),
   );

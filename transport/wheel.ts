@@ -10,6 +10,9 @@ interface Registration {
   active: boolean;
 }
 
+/** A heap shorter than this is not worth looking through. */
+const COMPACT_FROM = 256;
+
 /**
  * One timer for the coarse deadlines of all sessions of a transport: beats, watchdogs, graces, pending handshakes and
  * expiries. Deadlines are rounded up to a slot, never down, and the platform's timer is armed for the next slot that
@@ -57,6 +60,7 @@ export class TimerWheel {
       const set = this.#slots.get(slot);
       set?.delete(registration);
       if (set?.size === 0) this.#slots.delete(slot);
+      this.#forgetEmptySlots();
       if (this.#slots.size === 0) this.#stop();
     };
   }
@@ -75,6 +79,13 @@ export class TimerWheel {
       set.add(registration);
     }
     this.#arm();
+  }
+
+  /** Slots that were emptied stay in the heap until their turn, but never many of them. */
+  #forgetEmptySlots(): void {
+    if (this.#heap.length < COMPACT_FROM || this.#heap.length < 2 * this.#slots.size) return;
+    this.#heap.length = 0;
+    for (const slot of this.#slots.keys()) push(this.#heap, slot);
   }
 
   #stop(): void {
@@ -97,14 +108,16 @@ export class TimerWheel {
     this.#disarm = undefined;
     this.#armedFor = Number.POSITIVE_INFINITY;
     const now = this.#clock.now();
+    // Taken out first: what a callback registers for at once is for the next turn.
+    const due: Registration[] = [];
     for (;;) {
       const slot = this.#heap[0];
       if (slot === undefined || slot * this.#slotMs > now) break;
       pop(this.#heap);
-      const due = this.#slots.get(slot);
+      for (const registration of this.#slots.get(slot) ?? []) due.push(registration);
       this.#slots.delete(slot);
-      for (const registration of due ?? []) if (registration.active) this.#fire(registration, now);
     }
+    for (const registration of due) if (registration.active) this.#fire(registration, now);
     this.#arm();
   }
 

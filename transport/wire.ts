@@ -53,8 +53,8 @@ function faultOf(message: Record<string, unknown>): string | undefined {
     return `procedureName: expected a string, got ${show(procedureName)}`;
   if (tracing !== undefined && !isTrace(tracing))
     return `tracing: expected {traceparent, tracestate}, got ${show(tracing)}`;
-  if (deadline !== undefined && typeof deadline !== 'number')
-    return `deadline: expected a number, got ${show(deadline)}`;
+  if (deadline !== undefined && !isCounter(deadline))
+    return `deadline: expected an integer from 0, got ${show(deadline)}`;
   return undefined;
 }
 

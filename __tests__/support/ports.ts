@@ -48,38 +48,36 @@ export class Recorder implements StreamReceiver {
   }
 }
 
-/** A server that sends every payload back on its stream. */
-export class Echo implements StreamOpener, StreamReceiver {
+/** A server that sends every payload back on its stream, whoever's stream it is. */
+export class Echo implements StreamOpener {
   readonly received: IncomingMessage[] = [];
   readonly ends: string[] = [];
   readonly ports: SessionPort[] = [];
-  readonly #streams = new Map<string, SessionPort>();
+  readonly #streams: { port: SessionPort; streamId: string }[] = [];
 
   constructor(server: ServerTransport) {
     server.bindOpener(this);
   }
 
   onUnclaimedMessage(port: SessionPort, message: IncomingMessage): void {
+    const { streamId } = message;
     this.ports.push(port);
-    this.#streams.set(message.streamId, port);
-    port.openStream(message.streamId, this);
-    this.onMessage(message);
+    this.#streams.push({ port, streamId });
+    const receiver: StreamReceiver = {
+      onMessage: (received) => {
+        this.received.push(received);
+        port.send({ streamId, controlFlags: 0, payload: received.payload });
+      },
+      onSessionEnd: (end) => void this.ends.push(end.code),
+    };
+    port.openStream(streamId, receiver);
+    receiver.onMessage(message);
   }
 
   onSessionEnded(_port: SessionPort): void {}
 
-  onMessage(message: IncomingMessage): void {
-    this.received.push(message);
-    const port = this.#streams.get(message.streamId);
-    port?.send({ streamId: message.streamId, controlFlags: 0, payload: message.payload });
-  }
-
-  onSessionEnd(end: SessionEnd): void {
-    this.ends.push(end.code);
-  }
-
   /** Closes every stream that is open. */
   end(): void {
-    for (const [streamId, port] of this.#streams) port.closeStream(streamId);
+    for (const { port, streamId } of this.#streams) port.closeStream(streamId);
   }
 }

@@ -1,5 +1,5 @@
 import type { Connection } from '../connection.ts';
-import { LedgerError } from '../errors.ts';
+import { FrameTooLargeError, LedgerError } from '../errors.ts';
 import { ackMessage, isAckOnly, REHANDSHAKE_STREAM_ID, type TransportMessage } from '../message.ts';
 import { decodeFrame, MalformedFrame } from '../wire.ts';
 import { IdentifiedState, SessionState } from './common.ts';
@@ -37,7 +37,11 @@ export class SessionConnected extends IdentifiedState implements FrameSink {
     const announced = core.agreement?.extensions?.heartbeat?.intervalMs;
     return new Beat(
       clock,
-      { beat: () => this.#beat(), onSilent: () => owner.onPeerSilent(this.handle) },
+      {
+        beat: () => this.#beat(),
+        bytesRead: () => this.connection.bytesRead,
+        onSilent: () => owner.onPeerSilent(this.handle),
+      },
       announced ?? Math.min(options.heartbeatIntervalMs, RIVER_BEAT_MS),
       options.heartbeatsUntilDead,
     );
@@ -48,7 +52,11 @@ export class SessionConnected extends IdentifiedState implements FrameSink {
     const announced = core.agreement?.extensions?.heartbeat;
     return new Watchdog(
       clock,
-      { beat: () => false, onSilent: () => owner.onPeerSilent(this.handle) },
+      {
+        beat: () => false,
+        bytesRead: () => this.connection.bytesRead,
+        onSilent: () => owner.onPeerSilent(this.handle),
+      },
       announced?.intervalMs ?? options.heartbeatIntervalMs,
       (announced?.misses ?? options.heartbeatsUntilDead) + 2,
     );
@@ -66,13 +74,18 @@ export class SessionConnected extends IdentifiedState implements FrameSink {
     this.own(() => span.span.end());
     this.#sendAgain();
     core.sink = this;
+    core.wasConnected = true;
     this.own(() => {
       core.sink = undefined;
     });
     this.own(
       connection.attach({
         onData: (frame) => owner.onFrame(this.handle, frame),
-        onClose: (error) => owner.onConnectionClosed(this.handle, error),
+        onClose: (error) => {
+          // It would be sent again on the next connection, and the next: the session cannot go on.
+          if (error instanceof FrameTooLargeError) owner.onViolation(this.handle, error.message);
+          else owner.onConnectionClosed(this.handle, error);
+        },
       }),
     );
     this.own(this.#liveness.start(wheel));

@@ -1,4 +1,5 @@
 import type { Connection } from '../connection.ts';
+import { isThenable } from '../thenable.ts';
 import { IdentifiedState, SessionState, startGrace } from './common.ts';
 import type { SessionCore } from './core.ts';
 import { createHandle } from './revocable.ts';
@@ -41,8 +42,8 @@ export class SessionHandshaking extends IdentifiedState {
       return owner.onMetadataFailed(this.handle, error);
     }
     // Without a promise the request leaves in this very turn: a callback-only client needs no microtask.
-    if (!(metadata instanceof Promise)) return owner.onMetadataReady(this.handle, metadata);
-    metadata.then(
+    if (!isThenable(metadata)) return owner.onMetadataReady(this.handle, metadata);
+    Promise.resolve(metadata).then(
       (value: unknown) => owner.onMetadataReady(this.handle, value),
       (error: unknown) => owner.onMetadataFailed(this.handle, error),
     );

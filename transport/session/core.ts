@@ -50,10 +50,22 @@ export interface FrameSink {
 interface WaitingMessage {
   message: OutgoingMessage;
   payload: Uint8Array;
+  /** At least what its frame will have. */
+  bytes: number;
 }
 
-/** What an envelope adds to its payload, at most, besides the names it carries. */
+/** What an envelope adds to its payload, at most, besides the strings it carries. */
 const ENVELOPE_BYTES = 512;
+/** Bytes of one UTF-16 unit in the codec that needs most: an escaped control character in JSON. */
+const BYTES_PER_UNIT = 6;
+
+/** At least as much as the message's frame will have, but for the two client ids. */
+function frameBytesAtMost(message: OutgoingMessage, payload: Uint8Array): number {
+  const { streamId, serviceName = '', procedureName = '', tracing } = message;
+  const trace = tracing === undefined ? 0 : tracing.traceparent.length + tracing.tracestate.length;
+  const units = streamId.length + serviceName.length + procedureName.length + trace;
+  return payload.length + ENVELOPE_BYTES + BYTES_PER_UNIT * units;
+}
 
 /**
  * Everything of a session that outlives a transition: one object, moved by reference from state to state. A new
@@ -84,6 +96,8 @@ export class SessionCore implements SessionPort {
   unackedBytes = 0;
   /** Everything below this seq was handed to a connection at least once. */
   transmittedSeq = 0;
+  /** True once a connection has carried this session. */
+  wasConnected = false;
   /** The state that carries frames now; set and cleared by SessionConnected. */
   sink: FrameSink | undefined;
   /** Set once, by {@link end}. */
@@ -162,10 +176,10 @@ export class SessionCore implements SessionPort {
   #keepWaiting(message: OutgoingMessage): void {
     const { codec, maxMessageBytes } = this.env.options;
     const payload = codec.toBuffer({ payload: message.payload });
-    const bytes = payload.length + ENVELOPE_BYTES;
+    const bytes = frameBytesAtMost(message, payload) + BYTES_PER_UNIT * (this.from.length + this.to.length);
     if (bytes > maxMessageBytes) throw new MessageTooLargeError(bytes, maxMessageBytes);
     this.#assertRoom(message, bytes);
-    this.#waiting.push({ message, payload });
+    this.#waiting.push({ message, payload, bytes });
     this.#waitingBytes += bytes;
   }
 
@@ -175,7 +189,7 @@ export class SessionCore implements SessionPort {
     this.#waiting = this.#waiting.filter((waiting) => {
       if (waiting.message.streamId !== streamId) return true;
       opened ||= (waiting.message.controlFlags & ControlFlags.StreamOpen) !== 0;
-      this.#waitingBytes -= waiting.payload.length + ENVELOPE_BYTES;
+      this.#waitingBytes -= waiting.bytes;
       return false;
     });
     this.ledger.lowerWaiters(this.ledger.nextSeq + this.#waiting.length);
@@ -227,15 +241,18 @@ export class SessionCore implements SessionPort {
       payload: message.payload,
     };
     if (message.deadlineAt !== undefined && agreement.extensions?.deadline !== undefined) {
-      envelope.deadline = Math.round(message.deadlineAt - agreement.zero);
+      envelope.deadline = Math.max(0, Math.round(message.deadlineAt - agreement.zero));
     }
     return envelope;
   }
 
   /** Hands a message to its stream, or to the server's opener. Receivers do not throw; if one does, only it is at fault. */
   deliver(message: IncomingMessage): void {
-    if (message.deadline !== undefined && this.agreement !== undefined)
-      message.deadlineAt = this.agreement.zero + message.deadline;
+    const { agreement } = this;
+    // Only where it was agreed on: there is no session time with anybody else.
+    if (message.deadline !== undefined && agreement?.extensions?.deadline !== undefined) {
+      message.deadlineAt = agreement.zero + message.deadline;
+    }
     try {
       const receiver = this.streams.get(message.streamId);
       if (receiver !== undefined) receiver.onMessage(message);

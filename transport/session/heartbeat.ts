@@ -5,6 +5,8 @@ import type { TimerWheel } from '../wheel.ts';
 export interface LivenessHooks {
   /** Sends one beat. False if it could not leave. */
   beat(): boolean;
+  /** Bytes that the connection has read, parts of frames included; undefined where nobody can tell. */
+  bytesRead(): number | undefined;
   /** The verdict: nothing was heard for too long. */
   onSilent(): void;
 }
@@ -21,6 +23,7 @@ export abstract class Liveness {
   readonly #limit: number;
   #heard = false;
   #misses = 0;
+  #bytesRead: number | undefined;
   #cancelVerdict: CancelTimer | undefined;
 
   constructor(clock: Clock, hooks: LivenessHooks, intervalMs: number, limit: number) {
@@ -51,13 +54,22 @@ export abstract class Liveness {
   /** After the tick was judged. */
   protected abstract afterTick(): void;
 
+  /** A large frame on a slow line is life too, long before it is whole. */
+  #listenForParts(): void {
+    const bytesRead = this.hooks.bytesRead();
+    if (bytesRead !== this.#bytesRead) this.heard();
+    this.#bytesRead = bytesRead;
+  }
+
   #tick(lateMs: number): void {
     const late = lateMs > this.#intervalMs / 2;
+    this.#listenForParts();
     if (!this.#heard && !late && this.expectsAnswer) this.#misses += 1;
     this.#heard = false;
     if (this.#misses >= this.#limit) {
       this.#cancelVerdict?.();
       this.#cancelVerdict = this.clock.afterIo(() => {
+        this.#listenForParts();
         if (this.#misses >= this.#limit) this.hooks.onSilent();
       });
     }

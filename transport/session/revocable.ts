@@ -20,11 +20,19 @@ const alwaysReadable: ReadonlySet<string> = new Set([
   'asymmetricMatch',
   '$$typeof',
   'nodeType',
+  'tagName',
   '_isMockFunction',
   '@@__IMMUTABLE_ITERABLE__@@',
   '@@__IMMUTABLE_RECORD__@@',
   'inspect',
+  'toString',
+  'valueOf',
 ]);
+
+/** chai's printer asks for it; a printer that finds it looks at nothing else. */
+const chaiInspect = Symbol.for('chai/inspect');
+/** The `$$typeof` of what Jest's and Vitest's printer lets print itself, through `toAsymmetricMatcher`. */
+const printsItself = Symbol.for('jest.asymmetricMatcher');
 
 const wellKnownSymbols: ReadonlySet<symbol> = new Set(
   Object.getOwnPropertyNames(Symbol)
@@ -39,7 +47,11 @@ function isAlwaysReadable(property: string | symbol): boolean {
 
 type Method = (...args: unknown[]) => unknown;
 
+/** Handles made so far: two stale ones of the same state are still two. */
+let handles = 0;
+
 class RevocationHandler<T extends Consumable> implements ProxyHandler<T> {
+  readonly #serial = ++handles;
   /** Wrappers by name, made once: a method taken from the handle is the same function every time. */
   readonly #wrappers = new Map<string | symbol, { method: unknown; wrapper: Method }>();
 
@@ -47,7 +59,23 @@ class RevocationHandler<T extends Consumable> implements ProxyHandler<T> {
     if (target._isConsumed) throw new StaleHandleError(target.state, action, String(property));
   }
 
+  /**
+   * A stale handle has a tag of its own, by which assertion libraries tell it from every other value and print it,
+   * before they would list its keys.
+   */
+  #tagOf(target: T, property: string | symbol): unknown {
+    const tag = `stale ${target.state} ${this.#serial}`;
+    if (property === Symbol.toStringTag) return tag;
+    if (property === '$$typeof') return printsItself;
+    if (property === chaiInspect || property === 'toAsymmetricMatcher') return () => `[${tag}]`;
+    return undefined;
+  }
+
   get(target: T, property: string | symbol): unknown {
+    if (target._isConsumed) {
+      const tag = this.#tagOf(target, property);
+      if (tag !== undefined) return tag;
+    }
     if (!isAlwaysReadable(property)) this.#guard(target, 'read', property);
     // The raw receiver: getters and methods run on the state itself, so #private fields work and cost nothing.
     const value: unknown = Reflect.get(target, property, target);
@@ -68,6 +96,7 @@ class RevocationHandler<T extends Consumable> implements ProxyHandler<T> {
   }
 
   has(target: T, property: string | symbol): boolean {
+    if (property === chaiInspect) return target._isConsumed;
     if (!isAlwaysReadable(property)) this.#guard(target, 'look for', property);
     return Reflect.has(target, property);
   }

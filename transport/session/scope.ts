@@ -14,10 +14,19 @@ export class Scope {
     else this.#cancels.push(cancel);
   }
 
-  /** Ends everything, last one first. */
+  /** Ends everything, last one first. One that throws keeps none of the others from ending; the first error is thrown on. */
   end(): void {
     this.#ended = true;
-    for (let i = this.#cancels.length - 1; i >= 0; i--) this.#cancels[i]?.();
+    const cancels = this.#cancels;
     this.#cancels = [];
+    const errors: unknown[] = [];
+    for (let i = cancels.length - 1; i >= 0; i--) {
+      try {
+        cancels[i]?.();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw errors[0];
   }
 }

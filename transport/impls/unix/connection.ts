@@ -34,6 +34,10 @@ export class UnixConnection extends Connection {
     socket.on('close', () => this.ended(error));
   }
 
+  override get bytesRead(): number {
+    return this.#socket.bytesRead;
+  }
+
   override send(frame: Uint8Array): boolean {
     if (this.isEnded || !this.#socket.writable) return false;
     this.#socket.write(withLength(frame));

@@ -1,12 +1,7 @@
+import { FrameTooLargeError } from '../../errors.ts';
+
 /** A frame on a byte stream: its length as a big-endian uint32, then its bytes. */
 const PREFIX_BYTES = 4;
-
-/** A length that cannot be meant. */
-export class FrameTooLarge extends Error {
-  constructor(length: number, maxMessageBytes: number) {
-    super(`received the length of a frame of ${length} bytes, expected at most ${maxMessageBytes} (maxMessageBytes)`);
-  }
-}
 
 /** Puts the length before a frame, in one buffer, so that they leave in one write. */
 export function withLength(frame: Uint8Array): Uint8Array {
@@ -30,7 +25,7 @@ export class FrameReader {
     this.#onFrame = onFrame;
   }
 
-  /** @throws {FrameTooLarge} as soon as the length is known */
+  /** @throws {FrameTooLargeError} as soon as the length is known */
   push(chunk: Uint8Array): void {
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
@@ -45,7 +40,9 @@ export class FrameReader {
       return;
     }
     const length = new DataView(bytes.buffer, bytes.byteOffset, PREFIX_BYTES).getUint32(0);
-    if (length > this.#maxMessageBytes) throw new FrameTooLarge(length, this.#maxMessageBytes);
+    if (length > this.#maxMessageBytes) {
+      throw new FrameTooLargeError(`${this.#maxMessageBytes} (maxMessageBytes)`, `the length ${length}`);
+    }
     this.#inBody = true;
     this.#wanted = length;
   }

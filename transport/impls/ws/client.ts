@@ -2,6 +2,7 @@ import { ClientTransport } from '../../client.ts';
 import type { CancelTimer, Clock } from '../../clock.ts';
 import type { ClientTransportOptions } from '../../options.ts';
 import type { Dial, DialCallbacks } from '../../session/SessionConnecting.ts';
+import { isThenable } from '../../thenable.ts';
 import { closeQuietly, ReadyState, WebSocketConnection, type WebSocketLike } from './connection.ts';
 
 export type { WebSocketLike } from './connection.ts';
@@ -26,7 +27,7 @@ class WebSocketDial {
       callbacks.onError(error);
       return;
     }
-    if (ws instanceof Promise) ws.then((value) => this.#watch(value), callbacks.onError);
+    if (isThenable(ws)) Promise.resolve(ws).then((value) => this.#watch(value), callbacks.onError);
     else this.#watch(ws);
   }
 

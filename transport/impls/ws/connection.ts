@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock.ts';
 import { Connection } from '../../connection.ts';
+import { FrameTooLargeError } from '../../errors.ts';
 import type { ConnectionInfo } from '../../handshake.ts';
 
 /** Bytes over memory that is not shared; older compilers have no name for the difference. */
@@ -45,12 +46,17 @@ function bytesOf(data: unknown): Uint8Array | undefined {
 export class WebSocketConnection extends Connection {
   readonly #ws: WebSocketLike;
   readonly #clock: Clock;
+  readonly #bytesRead: (() => number) | undefined;
 
-  /** Takes over every handler of `ws`, which is open. */
-  constructor(ws: WebSocketLike, info: ConnectionInfo, clock: Clock) {
+  /**
+   * Takes over every handler of `ws`, which is open.
+   * @param bytesRead of the socket underneath, where it can be reached
+   */
+  constructor(ws: WebSocketLike, info: ConnectionInfo, clock: Clock, bytesRead?: () => number) {
     super(info);
     this.#ws = ws;
     this.#clock = clock;
+    this.#bytesRead = bytesRead;
     ws.binaryType = 'arraybuffer';
     let error: unknown;
     ws.onmessage = (event: { data: unknown }) => {
@@ -59,11 +65,15 @@ export class WebSocketConnection extends Connection {
     };
     ws.onerror = (event: { error?: unknown; message?: string }) => {
       // An error is always followed by a close, which reports it.
-      error = event.error ?? new Error(event.message || 'the WebSocket failed');
+      error = explain(event.error) ?? new Error(event.message || 'the WebSocket failed');
     };
     ws.onclose = () => this.ended(error);
     // It may have closed while it was handed over.
     if (ws.readyState > ReadyState.open) this.ended();
+  }
+
+  override get bytesRead(): number | undefined {
+    return this.#bytesRead?.();
   }
 
   override send(frame: Uint8Array): boolean {
@@ -86,6 +96,12 @@ export class WebSocketConnection extends Connection {
     const cancel = this.#clock.after(LINGER_MS, () => ws.terminate?.());
     ws.onclose = cancel;
   }
+}
+
+/** `ws` refuses a frame over its `maxPayload` itself; that is a matter of the session, not of this connection. */
+function explain(error: unknown): unknown {
+  const isTooLarge = error instanceof Error && 'code' in error && error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH';
+  return isTooLarge ? new FrameTooLargeError('maxPayload', 'more', { cause: error }) : error;
 }
 
 /** Closes in whichever state it is; a WebSocket that was never opened may throw or report on being closed. */

@@ -45,7 +45,7 @@ export class WebSocketServerTransport extends ServerTransport {
       ws.on('error', () => undefined);
       return ws.close(CLOSE_POLICY, 'origin not allowed');
     }
-    this.acceptConnection(new WebSocketConnection(ws, infoOf(request), this.clock));
+    this.acceptConnection(this.#connectionOf(ws, request));
   };
 
   #isAllowed(request: IncomingMessage): boolean {
@@ -65,9 +65,11 @@ export class WebSocketServerTransport extends ServerTransport {
       maxPayload: this.options.maxMessageBytes,
       perMessageDeflate: false,
     });
-    this.#upgrader.handleUpgrade(request, socket, head, (ws) =>
-      this.acceptConnection(new WebSocketConnection(ws, infoOf(request), this.clock)),
-    );
+    this.#upgrader.handleUpgrade(request, socket, head, (ws) => this.acceptConnection(this.#connectionOf(ws, request)));
+  }
+
+  #connectionOf(ws: WebSocket, request: IncomingMessage): WebSocketConnection {
+    return new WebSocketConnection(ws, infoOf(request), this.clock, () => request.socket.bytesRead);
   }
 
   /**

@@ -1,0 +1,111 @@
+import { type Clock, systemClock } from '../../transport/clock.ts';
+import { SessionClosedError } from '../../transport/errors.ts';
+import type { IncomingMessage, OutgoingMessage } from '../../transport/message.ts';
+import type { SessionEnd, SessionPort, StreamReceiver } from '../../transport/stream.ts';
+
+/** A session by itself: it keeps what is sent, and the test says what comes in, what is confirmed and when it ends. */
+export class FakePort implements SessionPort {
+  readonly id = 'session-1';
+  readonly from = 'me';
+  readonly to = 'peer';
+  readonly clock: Clock = systemClock;
+  isOpen = true;
+  isConnected = true;
+  speaksExtensions = false;
+  metadata: unknown = undefined;
+  isWriteReady = true;
+  /** Thrown by the next {@link send}. */
+  refusal: Error | undefined;
+  readonly sent: OutgoingMessage[] = [];
+  readonly streams = new Map<string, StreamReceiver>();
+  readonly #confirmWaiters = new Set<() => void>();
+  readonly #writeWaiters = new Set<() => void>();
+
+  get streamCount(): number {
+    return this.streams.size;
+  }
+
+  /** Callbacks that wait for a confirmation or for room. */
+  get waiters(): number {
+    return this.#confirmWaiters.size + this.#writeWaiters.size;
+  }
+
+  openStream(streamId: string, receiver: StreamReceiver): void {
+    this.streams.set(streamId, receiver);
+  }
+
+  closeStream(streamId: string): void {
+    this.streams.delete(streamId);
+  }
+
+  hasStream(streamId: string): boolean {
+    return this.streams.has(streamId);
+  }
+
+  send(message: OutgoingMessage): void {
+    if (!this.isOpen) throw new SessionClosedError(this.id, 'sending');
+    const { refusal } = this;
+    this.refusal = undefined;
+    if (refusal !== undefined) throw refusal;
+    this.sent.push(message);
+  }
+
+  unsend(): boolean {
+    return false;
+  }
+
+  onceWriteReady(fn: () => void): () => void {
+    this.#writeWaiters.add(fn);
+    return () => this.#writeWaiters.delete(fn);
+  }
+
+  onceConfirmed(fn: () => void): () => void {
+    this.#confirmWaiters.add(fn);
+    return () => this.#confirmWaiters.delete(fn);
+  }
+
+  /** The peer confirmed everything. */
+  confirm(): void {
+    for (const fn of [...this.#confirmWaiters]) {
+      this.#confirmWaiters.delete(fn);
+      fn();
+    }
+  }
+
+  /** There is room again. */
+  becomeReady(): void {
+    this.isWriteReady = true;
+    for (const fn of [...this.#writeWaiters]) {
+      this.#writeWaiters.delete(fn);
+      fn();
+    }
+  }
+
+  /** A message comes in on an open stream. */
+  receive(message: Partial<IncomingMessage> & { streamId: string }): void {
+    this.streams.get(message.streamId)?.onMessage(incoming(message));
+  }
+
+  /** The session ends. */
+  end(end: SessionEnd = { code: 'grace_elapsed', message: 'gone' }): void {
+    this.isOpen = false;
+    const receivers = [...this.streams.values()];
+    this.streams.clear();
+    for (const receiver of receivers) receiver.onSessionEnd(end);
+  }
+}
+
+/** A message as a session delivers it. */
+export function incoming(fields: Partial<IncomingMessage>): IncomingMessage {
+  return {
+    id: 'm',
+    from: 'peer',
+    to: 'me',
+    seq: 0,
+    ack: 0,
+    streamId: 's1',
+    controlFlags: 0,
+    payload: undefined,
+    ...fields,
+  };
+}
