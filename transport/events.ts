@@ -19,7 +19,7 @@ export interface TransportEvents {
     | { status: 'created'; session: Session }
     | { status: 'closing'; session: Session; end: SessionEnd }
     | { status: 'closed'; session: EndedSession; end: SessionEnd };
-  /** A session entered another state. `resent`: messages that a new connection carried again, on entering Connected. */
+  /** A session entered another state; `session` throws if it has left it again by now. `resent`: messages that a new connection carried again, on entering Connected. */
   sessionTransition: { state: SessionState; id: string; to: string; session: Session; resent: number };
   /** A peer broke the protocol, a handshake failed, or a client gave up. */
   protocolError: {

@@ -32,6 +32,7 @@ export class Replaced {
   add(clientId: string, sessionId: string, principal: string | undefined): void {
     const sessions = this.#byClient.get(clientId) ?? new Map<string, Tombstone>();
     this.#byClient.set(clientId, sessions);
+    sessions.get(sessionId)?.cancel();
     const cancel = this.#wheel.after(this.#graceMs, () => this.#remove(clientId, sessionId));
     sessions.set(sessionId, { principal, cancel });
     const oldest = sessions.keys().next();

@@ -41,6 +41,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
   readonly #keysByClient = new Map<string, Set<string>>();
   #ordinal = 0;
   readonly #newId = (): string => this.clock.id();
+  readonly #wallNow = (): number => this.clock.wallNow();
   #handshake: ServerHandshake | undefined;
   #opener: StreamOpener | undefined;
 
@@ -182,7 +183,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
       ...pending.connection.info,
       reason: same === undefined ? ('connect' as const) : ('reconnect' as const),
     };
-    judgeMetadata(this.#handshake, request.metadata, same?.metadata, message.from, peer, (verdict) => {
+    judgeMetadata(this.#handshake, request.metadata, same?.metadata, message.from, peer, this.#wallNow, (verdict) => {
       // The peer may have gone, or the time may be over, while the validator was thinking: post drops what is consumed.
       if (verdict.kind === 'failed')
         this.log('error', 'a handshake validator failed', { connectedTo: message.from, error: verdict.error });
@@ -344,22 +345,22 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
       });
     }
     const peer = { ...session.connection.info, reason: 'rehandshake' as const };
-    judgeMetadata(this.#handshake, payload.metadata, core.metadata, core.to, peer, (verdict) => {
+    judgeMetadata(this.#handshake, payload.metadata, core.metadata, core.to, peer, this.#wallNow, (verdict) => {
       if (verdict.kind === 'failed')
         this.log('error', 'a handshake validator failed', { sessionId: core.id, error: verdict.error });
-      this.queue.run(() => this.#rehandshaken(core, verdict));
+      // A reconnect meanwhile brought metadata of its own, newer than this: post drops what is consumed.
+      this.queue.post(session, () => this.#rehandshaken(session, verdict), undefined);
     });
   }
 
-  /** The session may have been resumed or ended while the validator was thinking: it is looked up again. */
-  #rehandshaken(core: SessionCore, verdict: MetadataVerdict): void {
-    const session = this.sessions.get(this.keyOf(core));
-    if (!core.isOpen || session === undefined || session.core !== core) return;
+  #rehandshaken(session: SessionConnected, verdict: MetadataVerdict): void {
+    const { core } = session;
     if (verdict.kind !== 'accepted') return this.#expire(session, `re-handshake refused: ${verdict.reason}`);
-    if (verdict.credentials.principal !== core.principal)
+    if (verdict.credentials.principal !== core.principal) {
       return this.#expire(session, 're-handshake refused: it speaks for somebody else');
+    }
     this.#adopt(core, verdict.credentials);
-    if (session.state === 'Connected') session.watchExpiry();
+    session.watchExpiry();
   }
 }
 

@@ -156,11 +156,10 @@ export abstract class Transport<O extends SettledTransportOptions = SettledTrans
       });
     }
     if (isNew) this.queue.run(() => this.dispatch('sessionStatus', { status: 'created', session }));
-    this.queue.run(() => {
-      if (session._isConsumed) return;
-      const resent = session.state === 'Connected' ? session.resent : 0;
-      this.dispatch('sessionTransition', { state: session.state, id: session.id, to: session.to, session, resent });
-    });
+    // Taken now: by the time listeners are told, the session may have moved on again.
+    const { state, id, to } = session;
+    const resent = session.state === 'Connected' ? session.resent : 0;
+    this.queue.run(() => this.dispatch('sessionTransition', { state, id, to, session, resent }));
   }
 
   /** Ends a session for good, whichever state it is in. */

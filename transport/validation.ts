@@ -33,7 +33,7 @@ function expiryOf(value: Date | number | undefined): number | undefined {
   return Number.isFinite(time) ? time : undefined;
 }
 
-function accept(handshake: ServerHandshake, value: unknown): MetadataVerdict {
+function accept(handshake: ServerHandshake, value: unknown, now: number): MetadataVerdict {
   if (isRejectionCode(value)) return { kind: 'refused', code: value, reason: 'rejected by handshake handler' };
   if (typeof value !== 'object' || value === null) {
     return failed(
@@ -41,12 +41,11 @@ function accept(handshake: ServerHandshake, value: unknown): MetadataVerdict {
     );
   }
   try {
-    const credentials = {
-      metadata: value,
-      principal: handshake.principal?.(value),
-      expiresAt: expiryOf(handshake.expiry?.(value)),
-    };
-    return { kind: 'accepted', credentials };
+    const expiresAt = expiryOf(handshake.expiry?.(value));
+    if (expiresAt !== undefined && expiresAt <= now) {
+      return { kind: 'refused', code: HandshakeCode.RejectedByCustomHandler, reason: 'the credential has expired' };
+    }
+    return { kind: 'accepted', credentials: { metadata: value, principal: handshake.principal?.(value), expiresAt } };
   } catch (error) {
     return failed(error);
   }
@@ -55,6 +54,7 @@ function accept(handshake: ServerHandshake, value: unknown): MetadataVerdict {
 /**
  * Asks the application, and calls `done` once: in this turn where the validator answers at once, later where it
  * returns a promise. Never throws.
+ * @param wallNow milliseconds since the epoch: what has expired is refused
  */
 export function judgeMetadata(
   handshake: ServerHandshake | undefined,
@@ -62,6 +62,7 @@ export function judgeMetadata(
   previous: object | undefined,
   from: string,
   peer: HandshakePeer,
+  wallNow: () => number,
   done: (verdict: MetadataVerdict) => void,
 ): void {
   if (handshake === undefined) {
@@ -81,9 +82,9 @@ export function judgeMetadata(
   } catch (error) {
     return done(failed(error));
   }
-  if (!isThenable(value)) return done(accept(handshake, value));
+  if (!isThenable(value)) return done(accept(handshake, value, wallNow()));
   Promise.resolve(value).then(
-    (settled: unknown) => done(accept(handshake, settled)),
+    (settled: unknown) => done(accept(handshake, settled, wallNow())),
     (error: unknown) => done(failed(error)),
   );
 }

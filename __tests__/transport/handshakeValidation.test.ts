@@ -21,6 +21,9 @@ function gate<T>() {
   return { promise, open, fail };
 }
 
+// biome-ignore lint/suspicious/noThenProperty: a thenable is what this is about
+const refusingThenable = { then: (done: (code: string) => void) => done('REJECTED_BY_CUSTOM_HANDLER') };
+
 describe.each(matrix)('a handshake validator over $name', ({ transport, codec }) => {
   async function setup(validate: ServerHandshake['validate'], options: ServerTransportOptions = {}) {
     const harness = await createHarness({ transport, codec });
@@ -111,12 +114,7 @@ describe.each(matrix)('a handshake validator over $name', ({ transport, codec })
       },
       code: 'REJECTED_BY_CUSTOM_HANDLER',
     },
-    // biome-ignore lint/suspicious/noThenProperty: a thenable is what this is about
-    {
-      how: 'a refusing thenable',
-      verdict: () => ({ then: (done: (code: string) => void) => done('REJECTED_BY_CUSTOM_HANDLER') }),
-      code: 'REJECTED_BY_CUSTOM_HANDLER',
-    },
+    { how: 'a refusing thenable', verdict: () => refusingThenable, code: 'REJECTED_BY_CUSTOM_HANDLER' },
   ])('that answers with $how refuses, and tells the peer no more than $code', async ({ verdict, code }) => {
     await using set = await setup(verdict);
     using peer = await set.dial();

@@ -1,6 +1,6 @@
 import type { Codec } from '../../codec/codec.ts';
 import type { CancelTimer, Clock } from '../clock.ts';
-import { MessageTooLargeError, SessionBufferFullError, SessionClosedError, TooManyStreamsError } from '../errors.ts';
+import { SessionBufferFullError, SessionClosedError, TooManyStreamsError } from '../errors.ts';
 import type { AcceptedExtensions } from '../handshake.ts';
 import type { Logger } from '../log.ts';
 import {
@@ -16,6 +16,7 @@ import type { Telemetry, TracedSpan } from '../telemetry.ts';
 import type { TimerWheel } from '../wheel.ts';
 import { encodeFrame } from '../wire.ts';
 import { Ledger } from './ledger.ts';
+import { Outbox } from './outbox.ts';
 import type { SessionOwner } from './owner.ts';
 
 /** What all sessions of one transport share. */
@@ -45,26 +46,6 @@ const CONTROL_RESERVE_BYTES = 256 * 1024;
 /** The state that can transmit: Connected. */
 export interface FrameSink {
   transmit(frame: Uint8Array): void;
-}
-
-interface WaitingMessage {
-  message: OutgoingMessage;
-  payload: Uint8Array;
-  /** At least what its frame will have. */
-  bytes: number;
-}
-
-/** What an envelope adds to its payload, at most, besides the strings it carries. */
-const ENVELOPE_BYTES = 512;
-/** Bytes of one UTF-16 unit in the codec that needs most: an escaped control character in JSON. */
-const BYTES_PER_UNIT = 6;
-
-/** At least as much as the message's frame will have, but for the two client ids. */
-function frameBytesAtMost(message: OutgoingMessage, payload: Uint8Array): number {
-  const { streamId, serviceName = '', procedureName = '', tracing } = message;
-  const trace = tracing === undefined ? 0 : tracing.traceparent.length + tracing.tracestate.length;
-  const units = streamId.length + serviceName.length + procedureName.length + trace;
-  return payload.length + ENVELOPE_BYTES + BYTES_PER_UNIT * units;
 }
 
 /**
@@ -102,8 +83,7 @@ export class SessionCore implements SessionPort {
   sink: FrameSink | undefined;
   /** Set once, by {@link end}. */
   #ended: SessionEnd | undefined;
-  #waiting: WaitingMessage[] = [];
-  #waitingBytes = 0;
+  readonly #outbox: Outbox;
   #writeWaiters = new Set<() => void>();
 
   constructor(id: string, from: string, to: string, env: SessionEnvironment, span: TracedSpan) {
@@ -113,6 +93,7 @@ export class SessionCore implements SessionPort {
     this.env = env;
     this.span = span;
     this.graceDeadline = env.clock.now() + env.options.sessionDisconnectGraceMs;
+    this.#outbox = new Outbox(env.options.codec, env.options.maxMessageBytes, from, to);
   }
 
   get clock(): Clock {
@@ -146,17 +127,18 @@ export class SessionCore implements SessionPort {
   }
 
   get bufferedBytes(): number {
-    return this.ledger.unackedBytes + this.#waitingBytes;
+    return this.ledger.unackedBytes + this.#outbox.bytes;
   }
 
   /** Returns the frame, or undefined while the session waits for its first answer. */
   #accept(message: OutgoingMessage): Uint8Array | undefined {
     if (this.#ended !== undefined) throw new SessionClosedError(this.id, 'sending');
-    if (this.agreement === undefined) {
-      this.#keepWaiting(message);
+    const { agreement } = this;
+    if (agreement === undefined) {
+      this.#outbox.push(message, (bytes) => this.#assertRoom(message, bytes));
       return undefined;
     }
-    const frame = this.#frame(message, this.agreement);
+    const frame = this.#frame(message, agreement);
     this.#assertRoom(message, frame.length);
     this.ledger.append(frame);
     this.unackedMessages = 0;
@@ -172,58 +154,55 @@ export class SessionCore implements SessionPort {
     if (this.bufferedBytes + bytes > limit) throw new SessionBufferFullError(this.bufferedBytes + bytes, limit);
   }
 
-  /** The payload is encoded now: it may change afterwards, and who sent it must hear now if it cannot be encoded. */
-  #keepWaiting(message: OutgoingMessage): void {
-    const { codec, maxMessageBytes } = this.env.options;
-    const payload = codec.toBuffer({ payload: message.payload });
-    const bytes = frameBytesAtMost(message, payload) + BYTES_PER_UNIT * (this.from.length + this.to.length);
-    if (bytes > maxMessageBytes) throw new MessageTooLargeError(bytes, maxMessageBytes);
-    this.#assertRoom(message, bytes);
-    this.#waiting.push({ message, payload, bytes });
-    this.#waitingBytes += bytes;
-  }
-
   /** Takes back what waits for the first answer. */
   unsend(streamId: string): boolean {
-    let opened = false;
-    this.#waiting = this.#waiting.filter((waiting) => {
-      if (waiting.message.streamId !== streamId) return true;
-      opened ||= (waiting.message.controlFlags & ControlFlags.StreamOpen) !== 0;
-      this.#waitingBytes -= waiting.bytes;
-      return false;
-    });
-    this.ledger.lowerWaiters(this.ledger.nextSeq + this.#waiting.length);
+    const opened = this.#outbox.remove(streamId);
+    this.ledger.lowerWaiters(this.ledger.nextSeq + this.#outbox.length);
     return opened;
   }
 
   /** The first answer has come: frames what waited. It is sent with everything else that is unacknowledged. */
   agree(agreement: Agreement): void {
     this.agreement = agreement;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    this.#waitingBytes = 0;
-    for (const { message, payload } of waiting) {
-      const copy = this.env.options.codec.fromBuffer(payload) as { payload?: unknown }; // our own encoding of {payload}
-      this.ledger.append(this.#frame({ ...message, payload: copy.payload }, agreement));
+    for (const message of this.#outbox.drain()) {
+      try {
+        this.ledger.append(this.#frame(message, agreement));
+      } catch (error) {
+        // It was encoded once already; a codec that now refuses it must not take the whole session down.
+        this.#failStream(message.streamId, error);
+      }
     }
   }
 
+  #failStream(streamId: string, error: unknown): void {
+    this.env.logger.log('error', 'a message could not be encoded', { sessionId: this.id, streamId, error });
+    const receiver = this.streams.get(streamId);
+    this.streams.delete(streamId);
+    if (receiver !== undefined)
+      this.#tellEnd(receiver, { code: 'closed_locally', message: 'a message could not be encoded' });
+  }
+
   #frame(message: OutgoingMessage, agreement: Agreement): Uint8Array {
-    const { ledger } = this;
-    const envelope: TransportMessage =
-      message.serviceName === undefined
-        ? {
-            id: this.env.clock.id(),
-            from: this.from,
-            to: this.to,
-            seq: ledger.nextSeq,
-            ack: ledger.ack,
-            streamId: message.streamId,
-            controlFlags: message.controlFlags,
-            payload: message.payload,
-          }
-        : this.#openingEnvelope(message, agreement);
-    return encodeFrame(agreement.codec, envelope, this.env.options.maxMessageBytes);
+    for (;;) {
+      const { nextSeq } = this.ledger;
+      const frame = encodeFrame(agreement.codec, this.#envelope(message, agreement), this.env.options.maxMessageBytes);
+      // A getter of the payload may have sent something meanwhile, which then has the number.
+      if (this.ledger.nextSeq === nextSeq) return frame;
+    }
+  }
+
+  #envelope(message: OutgoingMessage, agreement: Agreement): TransportMessage {
+    if (message.serviceName !== undefined) return this.#openingEnvelope(message, agreement);
+    return {
+      id: this.env.clock.id(),
+      from: this.from,
+      to: this.to,
+      seq: this.ledger.nextSeq,
+      ack: this.ledger.ack,
+      streamId: message.streamId,
+      controlFlags: message.controlFlags,
+      payload: message.payload,
+    };
   }
 
   #openingEnvelope(message: OutgoingMessage, agreement: Agreement): TransportMessage {
@@ -282,7 +261,7 @@ export class SessionCore implements SessionPort {
   }
 
   onceConfirmed(fn: () => void): CancelTimer {
-    return this.ledger.onceConfirmed(this.ledger.nextSeq + this.#waiting.length, fn);
+    return this.ledger.onceConfirmed(this.ledger.nextSeq + this.#outbox.length, fn);
   }
 
   get isWriteReady(): boolean {
@@ -306,20 +285,25 @@ export class SessionCore implements SessionPort {
   end(end: SessionEnd): void {
     if (this.#ended !== undefined) return;
     this.#ended = end;
-    this.#waiting = [];
-    this.#waitingBytes = 0;
+    this.#outbox.clear();
     this.#writeWaiters.clear();
     this.ledger.dropWaiters();
     const receivers = [...this.streams.values()];
     this.streams.clear();
-    for (const receiver of receivers) {
-      try {
-        receiver.onSessionEnd(end);
-      } catch (error) {
-        this.env.logger.log('error', 'a receiver of messages threw', { sessionId: this.id, error });
-      }
+    for (const receiver of receivers) this.#tellEnd(receiver, end);
+    try {
+      this.env.opener()?.onSessionEnded(this);
+    } catch (error) {
+      this.env.logger.log('error', 'the opener of streams threw', { sessionId: this.id, error });
     }
-    this.env.opener()?.onSessionEnded(this);
     this.span.span.end();
+  }
+
+  #tellEnd(receiver: StreamReceiver, end: SessionEnd): void {
+    try {
+      receiver.onSessionEnd(end);
+    } catch (error) {
+      this.env.logger.log('error', 'a receiver of messages threw', { sessionId: this.id, error });
+    }
   }
 }

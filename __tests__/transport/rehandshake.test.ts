@@ -1,0 +1,388 @@
+import { describe, expect, test } from 'vitest';
+import { closeAllConnections } from '../../testUtil/connections.ts';
+import { createHarness } from '../../testUtil/harness.ts';
+import { matrix } from '../../testUtil/matrix.ts';
+import type { HandshakePeer } from '../../transport/handshake.ts';
+import type { ServerTransportOptions } from '../../transport/options.ts';
+import { BarePeer, messageOf } from '../support/barePeer.ts';
+import { Echo, Recorder } from '../support/ports.ts';
+import { TransportEventLog } from '../support/transportEvents.ts';
+
+const DAY_MS = 24 * 3_600_000;
+const HANDSHAKE_MS = 5_000;
+
+/** What the clients of these tests show: who they are, and until when (milliseconds since the epoch). */
+interface Token {
+  user: string;
+  until?: number | undefined;
+  n: number;
+}
+
+describe.each(matrix)('a re-handshake over $name', ({ transport, codec }) => {
+  async function setup(options: ServerTransportOptions = {}) {
+    const harness = await createHarness({ transport, codec });
+    const server = harness.server(options);
+    const echo = new Echo(server);
+    const events = new TransportEventLog(server);
+    const client = harness.client({ heartbeatIntervalMs: options.heartbeatIntervalMs }, 'client-1');
+    const clientEvents = new TransportEventLog(client);
+    let made = 0;
+    const set = {
+      harness,
+      server,
+      echo,
+      events,
+      client,
+      clientEvents,
+      /** When each validation was asked for, and why. */
+      asked: [] as { at: number; reason: HandshakePeer['reason']; previous: object | undefined; n: number }[],
+      startedAt: harness.clock.now(),
+      until: undefined as number | Date | undefined,
+      validate: (metadata: unknown): unknown => metadata,
+      construct: (): unknown => ({ user: 'alice', n: ++made }),
+      get session() {
+        return server.sessions.get('client-1');
+      },
+      async [Symbol.asyncDispose]() {
+        echo.end();
+        await harness[Symbol.asyncDispose]();
+      },
+    };
+    server.setHandshake({
+      checkMetadata: (metadata) => (metadata === 'malformed' ? 'expected a token' : undefined),
+      validate: (metadata, previous, _from, { reason }) => {
+        const { n } = metadata as Token;
+        set.asked.push({ at: harness.clock.now() - set.startedAt, reason, previous, n });
+        return set.validate(metadata);
+      },
+      principal: (metadata) => (metadata as Token).user,
+      expiry: () => set.until,
+    });
+    client.setHandshake({ construct: () => set.construct() });
+    client.connect('SERVER');
+    return set;
+  }
+
+  test('that the server asks for replaces the metadata of the live session, and nothing else happens', async () => {
+    await using set = await setup();
+    await set.harness.settled();
+    const { id } = set.client.openSession('SERVER');
+    set.events.clear();
+    set.server.requestRehandshake('client-1');
+    await set.harness.settled();
+    expect(set.asked.map(({ reason, n, previous }) => [reason, n, previous])).toEqual([
+      ['connect', 1, undefined],
+      ['rehandshake', 2, { user: 'alice', n: 1 }],
+    ]);
+    expect(set.session?.core.metadata).toEqual({ user: 'alice', n: 2 });
+    expect(set.session?.id).toBe(id);
+    await set.harness.advance(60_000);
+    expect(set.events.lines).toEqual([]);
+    expect(set.asked).toHaveLength(2);
+  });
+
+  test('of a client that is unknown, or away, asks nobody', async () => {
+    await using set = await setup();
+    await set.harness.settled();
+    set.server.requestRehandshake('client-9');
+    set.harness.link.setReachable(false);
+    closeAllConnections(set.client);
+    await set.harness.settled();
+    set.server.requestRehandshake('client-1');
+    await set.harness.advance(10_000);
+    expect(set.asked).toHaveLength(1);
+    expect(set.session?.state).toBe('NoConnection');
+  });
+
+  test('holds up no message in the meantime', async () => {
+    await using set = await setup();
+    const waiting: (() => void)[] = [];
+    set.construct = () => new Promise((resolve) => waiting.push(() => resolve({ user: 'alice', n: 7 })));
+    const call = new Recorder(set.client.openSession('SERVER'), 's1');
+    set.harness.holdsHandshakes = true;
+    await set.harness.settled();
+    waiting.shift()?.();
+    set.harness.holdsHandshakes = false;
+    await set.harness.settled();
+    set.server.requestRehandshake('client-1');
+    call.open('during');
+    await set.harness.settled();
+    expect(call.payloads).toEqual(['during']);
+    waiting.shift()?.();
+    await set.harness.settled();
+    expect(set.asked).toHaveLength(2);
+    call.end();
+  });
+
+  test('comes by itself one handshake’s time before the credential ends, and again for the next one', async () => {
+    await using set = await setup();
+    const { clock } = set.harness;
+    set.until = clock.wallNow() + 60_000;
+    await set.harness.settled();
+    await set.harness.advance(60_000 - HANDSHAKE_MS - 1);
+    expect(set.asked).toHaveLength(1);
+    set.until = clock.wallNow() + 100_000;
+    await set.harness.advance(21);
+    expect(set.asked).toHaveLength(2);
+    expect(set.asked[1]).toMatchObject({ reason: 'rehandshake' });
+    set.until = undefined;
+    await set.harness.advance(99_000);
+    expect(set.asked).toHaveLength(3);
+    await set.harness.advance(600_000);
+    expect(set.asked).toHaveLength(3);
+    expect(set.events.ends).toEqual([]);
+  });
+
+  test.each([
+    { life: '30 days', until: 30 * DAY_MS },
+    { life: '24.9 days, just more than a timer takes', until: 2 ** 31 + 60_000 },
+  ])('for a credential of $life comes when it should', async ({ until }) => {
+    await using set = await setup({ heartbeatIntervalMs: DAY_MS / 2 });
+    set.until = new Date(set.harness.clock.wallNow() + until);
+    await set.harness.settled();
+    await set.harness.advance(until - HANDSHAKE_MS - 1);
+    expect(set.asked).toHaveLength(1);
+    set.until = undefined;
+    await set.harness.advance(21);
+    expect(set.asked).toHaveLength(2);
+    expect(set.events.ends).toEqual([]);
+  });
+
+  test.each([
+    { life: 'until the year 9999', until: new Date('9999-12-31') },
+    { life: 'as long as a Date lasts', until: new Date(8.64e15) },
+    { life: 'for ever', until: Number.POSITIVE_INFINITY },
+    { life: 'a number larger than any date', until: Number.MAX_VALUE },
+  ])('for a credential valid $life does not come', async ({ until }) => {
+    await using set = await setup();
+    set.until = until;
+    await set.harness.settled();
+    await set.harness.advance(600_000);
+    expect(set.asked).toHaveLength(1);
+    expect(set.session?.state).toBe('Connected');
+  });
+
+  test.each([
+    { when: 'an hour ago', ms: -3_600_000 },
+    { when: 'now', ms: 0 },
+  ])('does not save a credential that ended $when: whoever shows it is turned away, once', async ({ ms }) => {
+    await using set = await setup();
+    set.harness.holdsHandshakes = true;
+    set.until = set.harness.clock.wallNow() + ms;
+    set.validate = (metadata) => {
+      // Asked over and over again at wire speed, this test would not end.
+      if (set.asked.length > 20) set.until = undefined;
+      return metadata;
+    };
+    await set.harness.advance(100);
+    expect(set.asked.length).toBeLessThanOrEqual(2);
+    expect(set.events.codes).toEqual(['REJECTED_BY_CUSTOM_HANDLER']);
+    expect(set.session).toBeUndefined();
+    set.until = undefined;
+    set.client.connect('SERVER');
+    await set.harness.advance(1_000);
+    expect(set.session?.state).toBe('Connected');
+  });
+
+  test('begins at once where the credential ends within a handshake’s time, and must be done before its end', async () => {
+    await using set = await setup();
+    set.until = set.harness.clock.wallNow() + 2_000;
+    set.construct = () => (set.asked.length === 0 ? { user: 'alice', n: 1 } : new Promise(() => undefined));
+    await set.harness.settled();
+    await set.harness.advance(1_950);
+    expect(set.events.ends).toEqual([]);
+    set.harness.holdsHandshakes = true;
+    await set.harness.advance(70);
+    expect(set.events.ends).toEqual(['expired']);
+  });
+
+  test('is refused where the validator’s expiry is no date', async () => {
+    await using set = await setup();
+    set.until = new Date('never');
+    await set.harness.settled();
+    expect(set.events.codes).toEqual(['REJECTED_BY_CUSTOM_HANDLER']);
+    expect(set.clientEvents.ends).toEqual(['handshake_rejected']);
+    expect(set.server.sessions.size).toBe(0);
+  });
+
+  test('that is not answered in time ends the session, on both sides', async () => {
+    await using set = await setup();
+    await set.harness.settled();
+    const call = new Recorder(set.client.openSession('SERVER'), 's1');
+    call.open({});
+    await set.harness.settled();
+    set.construct = () => new Promise(() => undefined);
+    set.server.requestRehandshake('client-1');
+    await set.harness.advance(HANDSHAKE_MS - 1);
+    expect(set.events.ends).toEqual([]);
+    set.harness.holdsHandshakes = true;
+    await set.harness.advance(21);
+    expect(set.events.ends).toEqual(['expired']);
+    expect(set.events.codes).toEqual(['REJECTED_BY_CUSTOM_HANDLER']);
+    expect(set.echo.ends).toEqual(['expired']);
+    set.construct = () => ({ user: 'alice', n: 9 });
+    // The client asks for its session, which is gone.
+    await set.harness.advance(11_000);
+    set.harness.holdsHandshakes = false;
+    await set.harness.settled();
+    expect(call.ends).toEqual(['state_mismatch']);
+    expect(set.session?.state).toBe('Connected');
+  });
+
+  test('is asked for twice, and one answer is enough', async () => {
+    await using set = await setup();
+    await set.harness.settled();
+    set.server.requestRehandshake('client-1');
+    set.server.requestRehandshake('client-1');
+    await set.harness.advance(60_000);
+    expect(set.events.ends).toEqual([]);
+    expect(set.session?.core.metadata).toMatchObject({ user: 'alice' });
+  });
+
+  test.each([
+    { what: 'a refused credential', answer: { user: 'alice', n: 2 }, verdict: () => 'REJECTED_BY_CUSTOM_HANDLER' },
+    {
+      what: 'a validator that throws',
+      answer: { user: 'alice', n: 2 },
+      verdict: () => Promise.reject(new Error('down')),
+    },
+    { what: 'metadata of the wrong shape', answer: 'malformed', verdict: () => ({ user: 'alice', n: 2 }) },
+    { what: 'another principal', answer: { user: 'mallory', n: 2 }, verdict: (metadata: unknown) => metadata },
+  ])('that brings $what ends the session', async ({ answer, verdict }) => {
+    await using set = await setup();
+    await set.harness.settled();
+    set.construct = () => answer;
+    set.validate = verdict;
+    set.harness.holdsHandshakes = true;
+    set.server.requestRehandshake('client-1');
+    await set.harness.settled();
+    expect(set.events.ends).toEqual(['expired']);
+    expect(set.events.lines).toContain('error handshake_failed REJECTED_BY_CUSTOM_HANDLER');
+  });
+
+  test.each([
+    {
+      how: 'throws',
+      construct: () => {
+        throw new Error('no token');
+      },
+    },
+    { how: 'rejects', construct: () => Promise.reject(new Error('no token')) },
+    { how: 'cannot be encoded', construct: () => ({ token: () => undefined }) },
+  ])('whose metadata $how is not answered: the client says so in its log, and lives', async ({ construct }) => {
+    await using set = await setup();
+    await set.harness.settled();
+    const logged: string[] = [];
+    set.client.bindLogger((message) => logged.push(message), 'error');
+    set.construct = construct;
+    set.server.requestRehandshake('client-1');
+    await set.harness.settled();
+    expect(logged).toHaveLength(1);
+    expect(set.asked).toHaveLength(1);
+    expect(set.events.ends).toEqual([]);
+  });
+
+  test('that a reconnect has overtaken is settled by the reconnect', async () => {
+    await using set = await setup();
+    await set.harness.settled();
+    const answers: ((token: Token) => void)[] = [];
+    set.construct = () => new Promise((resolve) => answers.push(resolve));
+    set.server.requestRehandshake('client-1');
+    await set.harness.settled();
+    closeAllConnections(set.client);
+    set.harness.holdsHandshakes = true;
+    await set.harness.advance(400);
+    // The first answer is the re-handshake's, the second the reconnect's.
+    expect(answers).toHaveLength(2);
+    answers[1]?.({ user: 'alice', n: 20 });
+    await set.harness.settled();
+    set.harness.holdsHandshakes = false;
+    expect(set.session?.core.metadata).toEqual({ user: 'alice', n: 20 });
+    answers[0]?.({ user: 'alice', n: 10 });
+    await set.harness.settled();
+    expect(set.session?.core.metadata).toEqual({ user: 'alice', n: 20 });
+    await set.harness.advance(60_000);
+    expect(set.events.ends).toEqual([]);
+    expect(set.asked.map(({ reason }) => reason)).toEqual(['connect', 'reconnect']);
+  });
+
+  test('whose verdict a reconnect has overtaken neither ends the session nor takes its newer metadata', async () => {
+    for (const late of ['REJECTED_BY_CUSTOM_HANDLER', { user: 'alice', n: 10 }]) {
+      await using set = await setup();
+      await set.harness.settled();
+      const verdicts: ((verdict: unknown) => void)[] = [];
+      set.validate = () => new Promise((resolve) => verdicts.push(resolve));
+      set.server.requestRehandshake('client-1');
+      await set.harness.settled();
+      expect(verdicts).toHaveLength(1);
+      set.validate = () => ({ user: 'alice', n: 20 });
+      closeAllConnections(set.client);
+      await set.harness.advance(400);
+      expect(set.session?.core.metadata).toEqual({ user: 'alice', n: 20 });
+      verdicts[0]?.(late);
+      await set.harness.settled();
+      expect(set.events.ends).toEqual([]);
+      expect(set.session?.core.metadata).toEqual({ user: 'alice', n: 20 });
+    }
+  });
+
+  test('that nobody asked for is ignored', async () => {
+    await using harness = await createHarness({ transport, codec });
+    const server = harness.server();
+    const events = new TransportEventLog(server);
+    let asked = 0;
+    server.setHandshake({ checkMetadata: () => undefined, validate: () => ({ n: ++asked }) });
+    using peer = new BarePeer(await harness.link.dial('SERVER'), codec);
+    await peer.handshake();
+    const payloads = [
+      { type: 'REHANDSHAKE_RESP', metadata: {} },
+      { type: 'REHANDSHAKE_REQ' },
+      { type: 'X' },
+      null,
+      5,
+      'x',
+    ];
+    for (const [seq, payload] of payloads.entries()) peer.send(messageOf({ seq, streamId: 'rehandshake', payload }));
+    await harness.advance(60);
+    expect(asked).toBe(1);
+    expect(server.sessions.get('client-1')?.core.ledger.ack).toBe(payloads.length);
+    expect(server.sessions.get('client-1')?.core.metadata).toEqual({ n: 1 });
+    expect(events.lines).toEqual(['created session-1', 'Connected']);
+  });
+
+  test('that is answered with something else is not answered: the session ends in time', async () => {
+    await using harness = await createHarness({ transport, codec });
+    const server = harness.server({ heartbeatIntervalMs: 60_000 });
+    const events = new TransportEventLog(server);
+    server.setHandshake({ checkMetadata: () => undefined, validate: () => ({}) });
+    using peer = new BarePeer(await harness.link.dial('SERVER'), codec);
+    await peer.handshake({ extensions: { heartbeat: {} } });
+    server.requestRehandshake('client-1');
+    expect(await peer.next()).toMatchObject({
+      streamId: 'rehandshake',
+      controlFlags: 0,
+      payload: { type: 'REHANDSHAKE_REQ' },
+    });
+    peer.send(messageOf({ ack: 1, streamId: 'rehandshake', payload: { type: 'NO_IDEA' } }));
+    await harness.advance(HANDSHAKE_MS - 100);
+    expect(events.ends).toEqual([]);
+    await harness.advance(120);
+    expect(events.ends).toEqual(['expired']);
+    await peer.closed();
+  });
+
+  test('asks every session of a client id that may have several', async () => {
+    await using harness = await createHarness({ transport, codec });
+    const server = harness.server({ duplicateClient: 'coexist' });
+    server.setHandshake({ checkMetadata: () => undefined, validate: () => ({}) });
+    const peers: BarePeer[] = [];
+    for (const sessionId of ['session-1', 'session-2']) {
+      const peer = new BarePeer(await harness.link.dial('SERVER'), codec);
+      await peer.handshake({ sessionId });
+      peers.push(peer);
+    }
+    server.requestRehandshake('client-1');
+    for (const peer of peers) expect((await peer.next()).payload).toEqual({ type: 'REHANDSHAKE_REQ' });
+    for (const peer of peers) peer.close();
+  });
+});

@@ -1,0 +1,91 @@
+import type { Codec } from '../../codec/codec.ts';
+import { MessageTooLargeError } from '../errors.ts';
+import { ControlFlags, type OutgoingMessage } from '../message.ts';
+
+/** What an envelope adds to its payload, at most, besides the strings it carries. */
+const ENVELOPE_BYTES = 512;
+/** Bytes of one UTF-16 unit in the codec that needs most: an escaped control character in JSON. */
+const BYTES_PER_UNIT = 6;
+
+interface Waiting {
+  message: OutgoingMessage;
+  payload: Uint8Array;
+  /** At least what its frame will have. */
+  bytes: number;
+}
+
+/**
+ * What was accepted before the session's first answer, which decides how messages are framed. Payloads are encoded when
+ * they come: they may change afterwards, and who sent them must hear at once if they cannot be encoded.
+ */
+export class Outbox {
+  readonly #codec: Codec;
+  readonly #maxMessageBytes: number;
+  readonly #idUnits: number;
+  #waiting: Waiting[] = [];
+  #bytes = 0;
+
+  /** @param from @param to the client ids that every envelope carries */
+  constructor(codec: Codec, maxMessageBytes: number, from: string, to: string) {
+    this.#codec = codec;
+    this.#maxMessageBytes = maxMessageBytes;
+    this.#idUnits = from.length + to.length;
+  }
+
+  get length(): number {
+    return this.#waiting.length;
+  }
+
+  /** At least what the frames will have. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /**
+   * @param assertRoom is told how many bytes come, and throws if there is no room for them
+   * @throws {CodecError}
+   * @throws {MessageTooLargeError}
+   */
+  push(message: OutgoingMessage, assertRoom: (bytes: number) => void): void {
+    const payload = this.#codec.toBuffer({ payload: message.payload });
+    const bytes = this.#frameBytesAtMost(message, payload);
+    if (bytes > this.#maxMessageBytes) throw new MessageTooLargeError(bytes, this.#maxMessageBytes);
+    assertRoom(bytes);
+    this.#waiting.push({ message, payload, bytes });
+    this.#bytes += bytes;
+  }
+
+  #frameBytesAtMost(message: OutgoingMessage, payload: Uint8Array): number {
+    const { streamId, serviceName = '', procedureName = '', tracing } = message;
+    const trace = tracing === undefined ? 0 : tracing.traceparent.length + tracing.tracestate.length;
+    const units = this.#idUnits + streamId.length + serviceName.length + procedureName.length + trace;
+    return payload.length + ENVELOPE_BYTES + BYTES_PER_UNIT * units;
+  }
+
+  /** Takes a stream's messages out. Returns true if its opening message was among them. */
+  remove(streamId: string): boolean {
+    let opened = false;
+    this.#waiting = this.#waiting.filter(({ message, bytes }) => {
+      if (message.streamId !== streamId) return true;
+      opened ||= (message.controlFlags & ControlFlags.StreamOpen) !== 0;
+      this.#bytes -= bytes;
+      return false;
+    });
+    return opened;
+  }
+
+  /** Takes everything out, in order, as it was when it came. */
+  drain(): OutgoingMessage[] {
+    const waiting = this.#waiting;
+    this.clear();
+    return waiting.map(({ message, payload }) => {
+      const copy = this.#codec.fromBuffer(payload) as { payload?: unknown }; // our own encoding of {payload}
+      return { ...message, payload: copy.payload };
+    });
+  }
+
+  clear(): void {
+    this.#waiting = [];
+    this.#bytes = 0;
+  }
+}
