@@ -1,7 +1,7 @@
 import type { CancelTimer } from '../transport/clock.ts';
 import type { IncomingMessage, OutgoingMessage } from '../transport/message.ts';
 import type { SessionEnd, SessionPort, StreamReceiver } from '../transport/stream.ts';
-import type { TracedSpan } from '../transport/telemetry.ts';
+import { NO_SPAN, type TracedSpan } from '../transport/telemetry.ts';
 import { CallError, type ErrorPayload } from './errors.ts';
 
 /** Where a call stands: each half closes once, and with the second of them, or with a cancel, the call has ended. */
@@ -17,6 +17,7 @@ export abstract class CallLifecycle implements StreamReceiver {
   readonly span: TracedSpan;
   #state: CallState = 'open';
   #stopDeadline: CancelTimer | undefined;
+  #spanFailed = false;
 
   constructor(port: SessionPort, streamId: string, span: TracedSpan) {
     this.port = port;
@@ -64,8 +65,19 @@ export abstract class CallLifecycle implements StreamReceiver {
     this.#stopDeadline?.();
     this.port.closeStream(this.streamId);
     this.onEnded(error, requestWasOpen);
-    if (error !== undefined) this.span.fail(new CallError(error));
+    if (error !== undefined) this.failSpan(error);
     this.span.span.end();
+  }
+
+  /**
+   * Marks the span as failed; the first failure counts, which is nearest to the cause. An error with a stack is made only
+   * where somebody traces.
+   * @param cause what was thrown, where it says more than the error that crosses the wire
+   */
+  protected failSpan(error: ErrorPayload, cause?: unknown): void {
+    if (this.span === NO_SPAN || this.#spanFailed) return;
+    this.#spanFailed = true;
+    this.span.fail(cause ?? new CallError(error));
   }
 
   /** Calls `fn` in `ms` milliseconds unless the call has ended by then. */

@@ -1,6 +1,6 @@
 import type { ClientTransport } from '../transport/client.ts';
 import type { CallOptions } from './callOptions.ts';
-import type { ClientCall } from './clientCall.ts';
+import type { CallKind, ClientCall } from './clientCall.ts';
 import type { Client } from './clientTypes.ts';
 import type { ErrorPayload } from './errors.ts';
 import type { ClientHandshakeOptions } from './handshake.ts';
@@ -25,12 +25,21 @@ function writableOf(call: ClientCall | undefined): WritableHalf<unknown> {
 
 /** The methods of one procedure. Which of them exist for whom is the business of types alone. */
 function procedureMethods(caller: Caller, serviceName: string, procedureName: string): object {
+  const kind = (closesRequest: boolean, isSingle: boolean): CallKind => ({
+    serviceName,
+    procedureName,
+    closesRequest,
+    isSingle,
+  });
+  const rpcKind = kind(true, true);
+  const uploadKind = kind(false, true);
+  const subscriptionKind = kind(true, false);
+  const streamKind = kind(false, false);
   return {
     rpc(init: unknown, options: CallOptions = {}) {
       const result = new PendingResult();
       try {
-        const opening = { serviceName, procedureName, init, closesRequest: true, isSingle: true };
-        startCall(caller, opening, options, result);
+        startCall(caller, rpcKind, init, options, result);
       } catch (error) {
         return Promise.reject(error);
       }
@@ -38,8 +47,7 @@ function procedureMethods(caller: Caller, serviceName: string, procedureName: st
     },
     upload(init: unknown, options: CallOptions = {}) {
       const result = new PendingResult();
-      const opening = { serviceName, procedureName, init, closesRequest: false, isSingle: true };
-      const reqWritable = writableOf(startCall(caller, opening, options, result));
+      const reqWritable = writableOf(startCall(caller, uploadKind, init, options, result));
       const finalize = () => {
         reqWritable.close();
         return result.promise;
@@ -48,14 +56,12 @@ function procedureMethods(caller: Caller, serviceName: string, procedureName: st
     },
     subscribe(init: unknown, options: CallOptions = {}) {
       const resReadable = new ReadableQueue<unknown, ErrorPayload>(() => call?.cancel());
-      const opening = { serviceName, procedureName, init, closesRequest: true, isSingle: false };
-      const call = startCall(caller, opening, options, resReadable);
+      const call = startCall(caller, subscriptionKind, init, options, resReadable);
       return { resReadable };
     },
     stream(init: unknown, options: CallOptions = {}) {
       const resReadable = new ReadableQueue<unknown, ErrorPayload>();
-      const opening = { serviceName, procedureName, init, closesRequest: false, isSingle: false };
-      return { reqWritable: writableOf(startCall(caller, opening, options, resReadable)), resReadable };
+      return { reqWritable: writableOf(startCall(caller, streamKind, init, options, resReadable)), resReadable };
     },
   };
 }

@@ -1,4 +1,5 @@
 import { HoldfastError, SessionBufferFullError, SessionClosedError } from '../transport/errors.ts';
+import type { Logger, LogLevel } from '../transport/log.ts';
 import {
   ControlFlags,
   cancelMessage,
@@ -30,11 +31,10 @@ export interface ResultSink {
   close(): void;
 }
 
-/** Which procedure, and what it is told first. */
-export interface Opening {
+/** Which procedure is called, and in which way. */
+export interface CallKind {
   readonly serviceName: string;
   readonly procedureName: string;
-  readonly init: unknown;
   /** The request half closes with the opening message: rpc and subscription. */
   readonly closesRequest: boolean;
   /** The first result is the last: rpc and upload. */
@@ -45,28 +45,28 @@ export interface Opening {
 export class ClientCall extends CallLifecycle implements WriteTarget<unknown> {
   /** The request half, where the caller has one. */
   readonly writable: WritableHalf<unknown> | undefined;
+  readonly #kind: CallKind;
   readonly #sink: ResultSink;
-  readonly #isSingle: boolean;
+  readonly #logger: Logger;
   #deadlineAt: number | undefined;
   #stopListening: (() => void) | undefined;
 
-  constructor(port: SessionPort, streamId: string, span: TracedSpan, opening: Opening, sink: ResultSink) {
+  constructor(port: SessionPort, streamId: string, span: TracedSpan, kind: CallKind, sink: ResultSink, logger: Logger) {
     super(port, streamId, span);
+    this.#kind = kind;
     this.#sink = sink;
-    this.#isSingle = opening.isSingle;
-    this.writable = opening.closesRequest ? undefined : new WritableHalf<unknown>(this);
-    if (opening.closesRequest) this.closeRequestHalf();
+    this.#logger = logger;
+    this.writable = kind.closesRequest ? undefined : new WritableHalf<unknown>(this);
+    if (kind.closesRequest) this.closeRequestHalf();
   }
 
   /**
    * Sends the opening message. If the session refuses it, the call ends with an error result.
    * @throws {CodecError} if `init` cannot be encoded: a mistake of its caller
    */
-  open(
-    { serviceName, procedureName, init, closesRequest }: Opening,
-    { signal, timeoutMs = Infinity }: CallOptions,
-  ): void {
+  open(init: unknown, { signal, timeoutMs = Infinity }: CallOptions): void {
     const { streamId, port } = this;
+    const { serviceName, procedureName, closesRequest } = this.#kind;
     if (timeoutMs !== Infinity) this.#deadlineAt = port.clock.now() + timeoutMs;
     try {
       port.openStream(streamId, this);
@@ -105,11 +105,13 @@ export class ClientCall extends CallLifecycle implements WriteTarget<unknown> {
     const isLast = isStreamClose(controlFlags);
     if (isLast && isClosePayload(payload)) return this.#closeResponse();
     if (!isResult(payload)) {
+      this.#log('warn', 'the server sent something that is no result');
       this.sendControl(cancelMessage(this.streamId, Err(CANCELLED)));
       return this.finish({ code: UNCAUGHT_ERROR_CODE, message: 'the server sent something that is no result' });
     }
+    if (!payload.ok) this.failSpan(payload.payload);
     this.#sink.push(payload);
-    if (isLast || this.#isSingle) this.#closeResponse();
+    if (isLast || this.#kind.isSingle) this.#closeResponse();
   }
 
   onSessionEnd(end: SessionEnd): void {
@@ -135,6 +137,7 @@ export class ClientCall extends CallLifecycle implements WriteTarget<unknown> {
 
   protected override onEnded(error: ErrorPayload | undefined): void {
     this.#stopListening?.();
+    this.#log('debug', 'call ended', error?.code);
     if (error !== undefined) this.#sink.push(Err(error));
     this.#sink.close();
     this.writable?.end(error?.message ?? 'it is complete');
@@ -143,7 +146,7 @@ export class ClientCall extends CallLifecycle implements WriteTarget<unknown> {
   #closeResponse(): void {
     this.#sink.close();
     // An upload that is answered early: whatever else its caller writes is of no use, and a River server waits for this.
-    if (this.#isSingle && this.isRequestOpen) {
+    if (this.#kind.isSingle && this.isRequestOpen) {
       this.sendControl(closeMessage(this.streamId));
       return this.finish(undefined);
     }
@@ -155,6 +158,19 @@ export class ClientCall extends CallLifecycle implements WriteTarget<unknown> {
     // A server that knows the deadline cancels at it, and may be read before our own timer has its turn.
     const isLate = this.#deadlineAt !== undefined && this.port.clock.now() >= this.#deadlineAt;
     this.finish(isLate && error.code === CANCEL_CODE ? deadlineExceeded() : error);
+  }
+
+  #log(level: LogLevel, message: string, code?: string): void {
+    if (!this.#logger.enabled(level)) return;
+    this.#logger.log(level, message, {
+      clientId: this.port.from,
+      connectedTo: this.port.to,
+      sessionId: this.port.id,
+      streamId: this.streamId,
+      service: this.#kind.serviceName,
+      procedure: this.#kind.procedureName,
+      code,
+    });
   }
 
   #listen(signal: AbortSignal): void {

@@ -1,6 +1,8 @@
 import { openWebSocket } from '#default-websocket';
+import type { ClientTransport } from '../transport/client.ts';
 import { WebSocketClientTransport } from '../transport/impls/ws/client.ts';
 import type { ClientTransportOptions } from '../transport/options.ts';
+import type { SessionEnd } from '../transport/stream.ts';
 import { type ClientOptions, createClient } from './client.ts';
 import type { Client } from './clientTypes.ts';
 import { createClientHandshakeOptions } from './handshake.ts';
@@ -29,6 +31,47 @@ export interface ConnectedClient<Services extends Record<string, { readonly proc
   readonly close: () => void;
 }
 
+/** Where a transport with one session at a time stands. */
+class StatusOf {
+  current: ConnectStatus = 'disconnected';
+  readonly #transport: ClientTransport;
+  readonly #listeners = new Set<(status: ConnectStatus) => void>();
+
+  constructor(transport: ClientTransport) {
+    this.#transport = transport;
+    transport.addEventListener('sessionTransition', ({ state }) =>
+      this.#change(state === 'Connected' ? 'connected' : 'connecting'),
+    );
+    transport.addEventListener('sessionStatus', (event) => {
+      if (event.status === 'closed') this.#change(this.#after(event.end.code));
+    });
+    transport.addEventListener('transportStatus', () => this.#change('closed'));
+  }
+
+  listen(listener: (status: ConnectStatus) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** What the end of a session leads to. */
+  #after(code: SessionEnd['code']): ConnectStatus {
+    if (this.#transport.getStatus() === 'closed') return 'closed';
+    return code === 'handshake_rejected' || code === 'retries_exceeded' ? 'disconnected' : 'connecting';
+  }
+
+  #change(status: ConnectStatus): void {
+    if (this.current === status || this.current === 'closed') return;
+    this.current = status;
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(status);
+      } catch (error) {
+        this.#transport.logger.log('error', 'a listener of the status threw', { error });
+      }
+    }
+  }
+}
+
 /** A client over a WebSocket, in browsers and elsewhere: the whole of it in one call. */
 export function connect<Services extends Record<string, { readonly procedures: object }>>(
   url: string | URL,
@@ -36,33 +79,15 @@ export function connect<Services extends Record<string, { readonly procedures: o
 ): ConnectedClient<Services> {
   const { auth, clientId, serverId = 'SERVER', eagerlyConnect, connectOnInvoke, ...transportOptions } = options;
   const transport = new WebSocketClientTransport(() => openWebSocket(String(url)), clientId, transportOptions);
-  const listeners = new Set<(status: ConnectStatus) => void>();
-  let status: ConnectStatus = 'disconnected';
-  const change = (next: ConnectStatus): void => {
-    if (status === next || status === 'closed') return;
-    status = next;
-    for (const listener of [...listeners]) listener(next);
-  };
-  transport.addEventListener('sessionTransition', ({ state }) =>
-    change(state === 'Connected' ? 'connected' : 'connecting'),
-  );
-  transport.addEventListener('sessionStatus', (event) => {
-    if (event.status !== 'closed') return;
-    const isFinal = event.end.code === 'handshake_rejected' || event.end.code === 'retries_exceeded';
-    change(isFinal ? 'disconnected' : 'connecting');
-  });
-  transport.addEventListener('transportStatus', () => change('closed'));
+  const state = new StatusOf(transport);
   const construct = typeof auth === 'function' ? auth : () => auth;
   const handshakeOptions = auth === undefined ? undefined : createClientHandshakeOptions(construct as () => unknown); // a function of ours or theirs
   const client = createClient<Services>(transport, serverId, { eagerlyConnect, connectOnInvoke, handshakeOptions });
   return {
     client,
     transport,
-    status: () => status,
-    onStatus: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    status: () => state.current,
+    onStatus: (listener) => state.listen(listener),
     close: () => transport.close(),
   };
 }

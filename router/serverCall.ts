@@ -1,4 +1,4 @@
-import type { Logger } from '../transport/log.ts';
+import type { Logger, LogLevel } from '../transport/log.ts';
 import {
   ControlFlags,
   cancelMessage,
@@ -21,7 +21,7 @@ import {
   UNCAUGHT_ERROR_CODE,
   UNEXPECTED_DISCONNECT_CODE,
 } from './errors.ts';
-import { type CallOutcome, type MiddlewareCall, runMiddlewares } from './middleware.ts';
+import { type HandlerArgs, runHandler, runWithMiddlewares } from './handlerRun.ts';
 import { invalidPayload, type LiveProcedure } from './openCall.ts';
 import { ReadableQueue } from './readable.ts';
 import { type AnyResult, InvalidResponseError, isCancellation, judgeResponse, unsendable } from './response.ts';
@@ -53,9 +53,7 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
   readonly #reqInit: unknown;
   readonly #readable: ReadableQueue<unknown, ErrorPayload> | undefined;
   readonly #writable: WritableHalf<AnyResult> | undefined;
-  /** What a handler behind a middleware answered: judged already. */
-  #judged: AnyResult | undefined;
-  #error: ErrorPayload | undefined;
+  #endedWith: ErrorPayload | undefined;
 
   constructor(host: CallHost, port: SessionPort, opening: IncomingMessage, procedure: LiveProcedure) {
     const { serviceName, procedureName, type } = procedure;
@@ -121,20 +119,6 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
     if (isLast) this.#closeRequest();
   }
 
-  #fits(requestData: CompiledSchema, payload: unknown): boolean {
-    try {
-      if (requestData.check(payload)) return true;
-      const errors = requestData.errors(payload);
-      const error = invalidPayload('expected requestData or control payload', errors, this.port.speaksExtensions);
-      this.#log('warn', error.message);
-      this.cancel(error);
-    } catch (error) {
-      this.#log('error', 'a request could not be checked', error); // a schema's own check threw
-      this.cancel({ code: UNCAUGHT_ERROR_CODE, message: 'internal server error' });
-    }
-    return false;
-  }
-
   onSessionEnd(end: SessionEnd): void {
     this.finish({
       code: UNEXPECTED_DISCONNECT_CODE,
@@ -155,7 +139,7 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
   }
 
   protected override onEnded(error: ErrorPayload | undefined, requestWasOpen: boolean): void {
-    this.#error = error;
+    this.#endedWith = error ?? COMPLETE;
     const reason = error?.message ?? 'it is complete';
     if (error !== undefined && requestWasOpen) this.#readable?.push(Err(error));
     this.#readable?.close();
@@ -166,7 +150,22 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
       this.#host.began();
       void cleanedUp.then(() => this.#host.done());
     }
+    this.#log('debug', 'call ended', undefined, error?.code);
     this.#host.onCallEnded(this, requestWasOpen || error !== undefined);
+  }
+
+  #fits(requestData: CompiledSchema, payload: unknown): boolean {
+    try {
+      if (requestData.check(payload)) return true;
+      const errors = requestData.errors(payload);
+      const error = invalidPayload('expected requestData or control payload', errors, this.port.speaksExtensions);
+      this.#log('warn', error.message);
+      this.cancel(error);
+    } catch (error) {
+      this.#log('error', 'a request could not be checked', error); // a schema's own check threw
+      this.cancel({ code: UNCAUGHT_ERROR_CODE, message: 'internal server error' });
+    }
+    return false;
   }
 
   #closeRequest(): void {
@@ -175,31 +174,14 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
   }
 
   #run(): unknown {
-    const { middlewares, serviceName, procedureName, type } = this.procedure;
-    if (middlewares.length === 0) return this.#callHandler();
-    const call: MiddlewareCall = {
+    const args: HandlerArgs = {
       ctx: this.ctx,
       reqInit: this.#reqInit,
-      serviceName,
-      procedureName,
-      procedureType: type,
-      runHandler: () => this.#runHandler(),
+      reqReadable: this.#readable,
+      resWritable: this.#writable,
     };
-    return runMiddlewares(middlewares, call);
-  }
-
-  #callHandler(): unknown {
-    const args = { ctx: this.ctx, reqInit: this.#reqInit, reqReadable: this.#readable, resWritable: this.#writable };
-    return this.procedure.handler(args as never); // what its kind asks for: checked where the procedure was defined
-  }
-
-  /** Behind a middleware, which sees the judged result, or what the handler threw. */
-  async #runHandler(): Promise<CallOutcome> {
-    if (this.hasEnded) return Err(this.#error ?? { code: CANCEL_CODE, message: 'the call has ended' });
-    const answer = await this.#callHandler();
-    if (this.#writable !== undefined) return undefined;
-    this.#judged = judgeResponse(this.procedure, answer, this.#host.stripUndeclared);
-    return this.#judged;
+    if (this.procedure.middlewares.length === 0) return runHandler(this.procedure, args);
+    return runWithMiddlewares(this.procedure, args, () => this.#endedWith, this.#host.stripUndeclared);
   }
 
   async #await(outcome: object): Promise<void> {
@@ -212,16 +194,17 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
     }
   }
 
-  /** @param outcome the handler's, or that of the middlewares around it */
+  /** @param outcome the handler's; where there are middlewares theirs, which is judged already */
   #handlerReturned(outcome: unknown): void {
     if (!this.isResponseOpen) return;
-    const isMiddlewares = this.procedure.middlewares.length > 0;
+    const isJudged = this.procedure.middlewares.length > 0;
     // A subscription or stream goes on after its handler has returned, unless a middleware answers for it.
-    if (this.#writable !== undefined && (outcome === undefined || !isMiddlewares)) return;
-    const isJudged = isMiddlewares && isResult(outcome) && (outcome === this.#judged || !outcome.ok);
-    if (isJudged ? this.#transmit(outcome, ControlFlags.StreamClose) : this.#send(outcome, ControlFlags.StreamClose)) {
-      this.finish(undefined);
-    }
+    if (this.#writable !== undefined && (outcome === undefined || !isJudged)) return;
+    const isSent =
+      isJudged && isResult(outcome)
+        ? this.#transmit(outcome, ControlFlags.StreamClose)
+        : this.#send(outcome, ControlFlags.StreamClose);
+    if (isSent) this.finish(undefined);
   }
 
   #handlerThrew(error: unknown): void {
@@ -229,7 +212,9 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
     this.#log('error', 'a handler failed', error);
     const text = error instanceof Error ? error.message : typeof error === 'string' ? error : 'unknown error';
     const isPrivate = !this.#host.exposeErrorMessages || error instanceof InvalidResponseError;
-    this.cancel({ code: UNCAUGHT_ERROR_CODE, message: isPrivate ? 'internal server error' : text });
+    const shown = { code: UNCAUGHT_ERROR_CODE, message: isPrivate ? 'internal server error' : text };
+    this.failSpan(shown, error);
+    this.cancel(shown);
   }
 
   /** Sends a result if it fits its schema. Returns false if it did not go out; then the call has ended. */
@@ -252,6 +237,7 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
     }
     try {
       this.port.send({ streamId: this.streamId, controlFlags, payload: result });
+      if (!result.ok) this.failSpan(result.payload);
       return true;
     } catch (error) {
       if (!this.port.isOpen) return false;
@@ -278,7 +264,7 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
     this.cancel({ code: INVALID_REQUEST_CODE, message });
   }
 
-  #log(level: 'debug' | 'warn' | 'error', message: string, error?: unknown): void {
+  #log(level: LogLevel, message: string, error?: unknown, code?: string): void {
     const { logger } = this.#host;
     if (!logger.enabled(level)) return;
     logger.log(level, message, {
@@ -288,10 +274,14 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
       streamId: this.streamId,
       service: this.procedure.serviceName,
       procedure: this.procedure.procedureName,
+      code,
       error,
     });
   }
 }
+
+/** What a middleware is told that comes too late to run the handler of a call that went well. */
+const COMPLETE: ErrorPayload = Object.freeze({ code: CANCEL_CODE, message: 'the call is complete' });
 
 /** Exactly the close control: a last value may have a `type` of its own. */
 function isBareClose(payload: unknown): boolean {

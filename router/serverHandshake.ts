@@ -23,13 +23,18 @@ export interface ServerHandshakeExtras<Metadata extends object> {
  * @param schema describes what clients send as metadata; anything else is refused as `MALFORMED_HANDSHAKE_META`
  * @param validate makes the session's metadata of it, or returns `REJECTED_BY_CUSTOM_HANDLER` or
  *   `REJECTED_UNSUPPORTED_CLIENT`. Called at every handshake and re-handshake, with what it returned before for the same
- *   session, the client's id and the connection it came on. May be asynchronous; a throw refuses
+ *   session (annotate it to use it: its type cannot depend on what the same function returns), the client's id and the
+ *   connection it came on. May be asynchronous; a throw refuses
  */
-export function createServerHandshakeOptions<S extends PayloadSchema, Metadata extends object>(
+export function createServerHandshakeOptions<
+  S extends PayloadSchema,
+  Metadata extends object,
+  Previous extends object = object,
+>(
   schema: S,
   validate: (
     metadata: Infer<S>,
-    previous: NoInfer<Metadata> | undefined,
+    previous: Previous | undefined,
     from: string,
     peer: HandshakePeer,
   ) => Verdict<Metadata> | Promise<Verdict<Metadata>>,
@@ -40,7 +45,7 @@ export function createServerHandshakeOptions<S extends PayloadSchema, Metadata e
     checkMetadata: (metadata) => (compiled.check(metadata) ? undefined : describeErrors(compiled.errors(metadata))),
     // The casts: the transport hands in what passed checkMetadata, and gives back what validate returned before.
     validate: (metadata, previous, from, peer) =>
-      validate(metadata as Infer<S>, previous as Metadata | undefined, from, peer),
+      validate(metadata as Infer<S>, previous as Previous | undefined, from, peer),
     principal: principal === undefined ? undefined : (metadata) => principal(metadata as Metadata),
     expiry: expiry === undefined ? undefined : (metadata) => expiry(metadata as Metadata),
   };

@@ -9,7 +9,8 @@ export type ProcedureMap<Ctx> = Record<string, ProcedureFor<Ctx>>;
 export interface ServiceConfiguration<State extends object, Context extends object> {
   /**
    * Makes the state that all calls of one server share. If it has `Symbol.asyncDispose` or `Symbol.dispose`,
-   * `server.close()` calls it.
+   * `server.close()` calls it. In `define`, annotate its parameter if it takes one: TypeScript types the handlers beside
+   * it before it could infer State from a function whose own parameter it has yet to type. A scaffold needs none.
    */
   initializeState: (extendedContext: Context) => State;
 }

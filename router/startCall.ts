@@ -2,7 +2,7 @@ import type { ClientTransport } from '../transport/client.ts';
 import { InvalidOptionsError, TransportClosedError } from '../transport/errors.ts';
 import type { SessionPort } from '../transport/stream.ts';
 import type { CallOptions } from './callOptions.ts';
-import { CANCELLED, ClientCall, deadlineExceeded, type Opening, type ResultSink } from './clientCall.ts';
+import { CANCELLED, type CallKind, ClientCall, deadlineExceeded, type ResultSink } from './clientCall.ts';
 import { type ErrorPayload, UNCAUGHT_ERROR_CODE, UNEXPECTED_DISCONNECT_CODE } from './errors.ts';
 import { Err, type Result } from './result.ts';
 
@@ -16,7 +16,8 @@ export interface Caller {
 /** The one result of an rpc or upload. Its promise never rejects. */
 export class PendingResult implements ResultSink {
   readonly promise: Promise<Result<unknown, ErrorPayload>>;
-  #resolve: (result: Result<unknown, ErrorPayload>) => void = () => undefined;
+  /** Undefined once there is a result. */
+  #resolve: ((result: Result<unknown, ErrorPayload>) => void) | undefined;
 
   constructor() {
     this.promise = new Promise((resolve) => {
@@ -25,11 +26,13 @@ export class PendingResult implements ResultSink {
   }
 
   push(result: Result<unknown, ErrorPayload>): void {
-    this.#resolve(result);
+    this.#resolve?.(result);
+    this.#resolve = undefined;
   }
 
   close(): void {
-    this.#resolve(Err({ code: UNCAUGHT_ERROR_CODE, message: 'the server closed the call without a result' }));
+    if (this.#resolve === undefined) return;
+    this.push(Err({ code: UNCAUGHT_ERROR_CODE, message: 'the server closed the call without a result' }));
   }
 }
 
@@ -71,7 +74,8 @@ function lineFor(caller: Caller, options: CallOptions): Line {
  */
 export function startCall(
   caller: Caller,
-  opening: Opening,
+  kind: CallKind,
+  init: unknown,
   options: CallOptions,
   sink: ResultSink,
 ): ClientCall | undefined {
@@ -84,11 +88,11 @@ export function startCall(
   const { port } = line;
   const { transport } = caller;
   const streamId = transport.clock.id();
-  const span = transport.telemetry.startSpan(`client.${opening.serviceName}.${opening.procedureName}`, 'client', {
+  const span = transport.telemetry.startSpan(`client.${kind.serviceName}.${kind.procedureName}`, 'client', {
     'holdfast.stream_id': streamId,
     'holdfast.session_id': port.id,
   });
-  const call = new ClientCall(port, streamId, span, opening, sink);
-  call.open(opening, options);
+  const call = new ClientCall(port, streamId, span, kind, sink, transport.logger);
+  call.open(init, options);
   return call;
 }

@@ -59,13 +59,14 @@ class Progress {
     const asked = this.#written;
     this.#asked = asked;
     this.#writable.onceConfirmed(() => {
-      this.#asked = undefined;
-      if (this.#written > asked) this.#ask();
       try {
         this.#report(asked);
       } catch (error) {
         this.#failure = { error }; // this runs inside the session, which a user's callback must not disturb
       }
+      // Only now: the session may answer the next question at once, and reports rise.
+      this.#asked = undefined;
+      if (this.#written > asked) this.#ask();
     });
   }
 }

@@ -1,9 +1,9 @@
 import { type Clock, systemClock } from '../../transport/clock.ts';
 import { SessionClosedError } from '../../transport/errors.ts';
 import type { IncomingMessage, OutgoingMessage } from '../../transport/message.ts';
-import type { SessionEnd, SessionPort, StreamReceiver } from '../../transport/stream.ts';
+import type { SessionPort, StreamReceiver } from '../../transport/stream.ts';
 
-/** A session by itself: it keeps what is sent, and the test says what comes in, what is confirmed and when it ends. */
+/** A session by itself: it keeps what is sent, and the test says what is confirmed and when there is room. */
 export class FakePort implements SessionPort {
   readonly id = 'session-1';
   readonly from = 'me';
@@ -79,19 +79,6 @@ export class FakePort implements SessionPort {
       this.#writeWaiters.delete(fn);
       fn();
     }
-  }
-
-  /** A message comes in on an open stream. */
-  receive(message: Partial<IncomingMessage> & { streamId: string }): void {
-    this.streams.get(message.streamId)?.onMessage(incoming(message));
-  }
-
-  /** The session ends. */
-  end(end: SessionEnd = { code: 'grace_elapsed', message: 'gone' }): void {
-    this.isOpen = false;
-    const receivers = [...this.streams.values()];
-    this.streams.clear();
-    for (const receiver of receivers) receiver.onSessionEnd(end);
   }
 }
 

@@ -1,0 +1,265 @@
+import { describe, expect, test } from 'vitest';
+import { CallEndedError, WriteAfterCloseError } from '../router/errors.ts';
+import { WritableHalf, type WriteTarget } from '../router/writable.ts';
+import { contentBytes } from '../router/writeAll.ts';
+import { FakePort } from './support/fakePort.ts';
+
+class Target implements WriteTarget<unknown> {
+  readonly port = new FakePort();
+  readonly log: unknown[] = [];
+  writeValue(value: unknown): void {
+    this.port.send({ streamId: 's1', controlFlags: 0, payload: value });
+    this.log.push(value);
+  }
+  closeWith(value: unknown): void {
+    if (value !== undefined) this.writeValue(value);
+    this.log.push('close');
+  }
+}
+
+function open(): { target: Target; writable: WritableHalf<unknown> } {
+  const target = new Target();
+  return { target, writable: new WritableHalf<unknown>(target) };
+}
+
+describe('a writable', () => {
+  test('says after each value whether the session has room for more', () => {
+    const { target, writable } = open();
+    expect(writable.write(1)).toBe(true);
+    target.port.isWriteReady = false;
+    expect(writable.write(2)).toBe(false);
+    expect(target.log).toEqual([1, 2]);
+  });
+
+  test('closes once, with a last value if it is given one', () => {
+    const { target, writable } = open();
+    writable.close('last');
+    writable.close();
+    expect(target.log).toEqual(['last', 'close']);
+    expect(writable.isWritable()).toBe(false);
+    expect(() => writable.write(1)).toThrow(WriteAfterCloseError);
+    expect(() => writable.close(1)).toThrow(WriteAfterCloseError);
+  });
+
+  test('stays open if its last value cannot be sent', () => {
+    const { target, writable } = open();
+    target.port.refusal = new Error('cannot');
+    expect(() => writable.close(1)).toThrow('cannot');
+    expect(writable.isWritable()).toBe(true);
+    writable.close();
+    expect(target.log).toEqual(['close']);
+  });
+
+  test('drops what is written after the call has ended', () => {
+    const { target, writable } = open();
+    writable.end('cancelled');
+    expect(writable.isWritable()).toBe(false);
+    expect(writable.write(1)).toBe(false);
+    writable.close();
+    expect(target.log).toEqual([]);
+    expect(() => writable.write(1)).toThrow(WriteAfterCloseError);
+  });
+
+  test('of a call that never began is ended from the start', async () => {
+    const writable = new WritableHalf<unknown>(undefined, 'nothing of it was sent');
+    expect(writable.isWritable()).toBe(false);
+    expect(writable.write(1)).toBe(false);
+    await expect(writable.waitForWriteReady()).rejects.toThrow('nothing of it was sent');
+  });
+});
+
+describe('waiting for room', () => {
+  test('is over at once where there is room', async () => {
+    await open().writable.waitForWriteReady();
+  });
+
+  test('is one wait for all who wait, and can be repeated', async () => {
+    const { target, writable } = open();
+    for (let round = 0; round < 2; round += 1) {
+      target.port.isWriteReady = false;
+      const waits = [writable.waitForWriteReady(), writable.waitForWriteReady()];
+      expect(target.port.waiters).toBe(1);
+      target.port.becomeReady();
+      await Promise.all(waits);
+    }
+  });
+
+  test('fails by name when the call ends, and leaves nothing behind', async () => {
+    const { target, writable } = open();
+    target.port.isWriteReady = false;
+    const wait = writable.waitForWriteReady();
+    writable.end('the peer left');
+    await expect(wait).rejects.toThrow(CallEndedError);
+    await expect(writable.waitForWriteReady()).rejects.toMatchObject({ code: 'CALL_ENDED' });
+    expect(target.port.waiters).toBe(0);
+  });
+
+  test('does not bring the process down where nobody listens to its failure', async () => {
+    const { target, writable } = open();
+    target.port.isWriteReady = false;
+    void writable.waitForWriteReady();
+    writable.end('the peer left');
+    void writable.waitForWriteReady();
+    await new Promise((resolve) => setImmediate(resolve));
+  });
+});
+
+describe('writeAll', () => {
+  async function* asynchronous(): AsyncGenerator<number> {
+    yield 1;
+    yield 2;
+  }
+  const streamOf = (...items: number[]) => {
+    const stream = new ReadableStream<number>({
+      start(controller) {
+        for (const item of items) controller.enqueue(item);
+        controller.close();
+      },
+    });
+    return stream;
+  };
+  /** As Safari's: no async iteration. */
+  const bareStream = (...items: number[]): ReadableStream<number> => {
+    const stream = streamOf(...items);
+    return { getReader: () => stream.getReader() } as ReadableStream<number>; // all that is used of it
+  };
+
+  test.each([
+    ['an array', [1, 2]],
+    ['a set', new Set([1, 2])],
+    ['an async iterable', asynchronous()],
+    ['a stream', streamOf(1, 2)],
+    ['a stream that is not iterable', bareStream(1, 2)],
+  ])('writes all of %s and does not close', async (_what, source) => {
+    const { target, writable } = open();
+    await writable.writeAll(source);
+    expect(target.log).toEqual([1, 2]);
+    expect(writable.isWritable()).toBe(true);
+  });
+
+  test('waits whenever the session has no room', async () => {
+    const { target, writable } = open();
+    target.port.isWriteReady = false;
+    let isDone = false;
+    const all = writable.writeAll([1, 2]).then(() => {
+      isDone = true;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(target.log).toEqual([1]);
+    target.port.becomeReady();
+    await all;
+    expect(isDone).toBe(true);
+    expect(target.log).toEqual([1, 2]);
+  });
+
+  test('fails by name when the call ends, and releases its source', async () => {
+    const { target, writable } = open();
+    let released = false;
+    function* forever() {
+      try {
+        for (let i = 0; ; i += 1) yield i;
+      } finally {
+        released = true;
+      }
+    }
+    target.port.isWriteReady = false;
+    const all = writable.writeAll(forever());
+    await new Promise((resolve) => setImmediate(resolve));
+    writable.end('cancelled');
+    await expect(all).rejects.toThrow(CallEndedError);
+    expect(released).toBe(true);
+  });
+
+  test('comes to its end on a writable that has ended, however long its source is', async () => {
+    const { writable } = open();
+    writable.end('cancelled');
+    function* forever() {
+      for (;;) yield 1;
+    }
+    await expect(writable.writeAll(forever())).rejects.toThrow(CallEndedError);
+  });
+
+  test('throws what its source throws and leaves the writable open', async () => {
+    const { writable } = open();
+    function* failing() {
+      yield 1;
+      throw new Error('disk');
+    }
+    await expect(writable.writeAll(failing())).rejects.toThrow('disk');
+    expect(writable.isWritable()).toBe(true);
+  });
+
+  test('cancels a stream that it cannot finish', async () => {
+    const { writable } = open();
+    writable.end('cancelled');
+    const cancelled: unknown[] = [];
+    const stream = new ReadableStream<number>({
+      pull: (controller) => controller.enqueue(1),
+      cancel: (reason) => void cancelled.push(reason),
+    });
+    const bare = { getReader: () => stream.getReader() } as ReadableStream<number>;
+    await expect(writable.writeAll(bare)).rejects.toThrow(CallEndedError);
+    expect(cancelled).toHaveLength(1);
+  });
+
+  test('reports content that was confirmed, and nothing that was not', async () => {
+    const { target, writable } = open();
+    const reports: number[] = [];
+    await writable.writeAll([new Uint8Array(10), new Uint8Array(20)], { onConfirmed: (bytes) => reports.push(bytes) });
+    expect(reports).toEqual([]);
+    expect(target.port.waiters).toBe(1);
+    target.port.confirm();
+    expect(reports).toEqual([10]);
+    target.port.confirm();
+    expect(reports).toEqual([10, 30]);
+    expect(target.port.waiters).toBe(0);
+  });
+
+  test('asks for confirmations one at a time, also for values without content', async () => {
+    const { target, writable } = open();
+    await writable.writeAll([{}, {}, {}], { onConfirmed: () => undefined });
+    expect(target.port.waiters).toBe(1);
+  });
+
+  test('reports nothing after the end of the call', async () => {
+    const { target, writable } = open();
+    const reports: number[] = [];
+    await writable.writeAll(['abc'], { onConfirmed: (bytes) => reports.push(bytes) });
+    writable.end('cancelled');
+    expect(target.port.waiters).toBe(0);
+    target.port.confirm();
+    expect(reports).toEqual([]);
+  });
+
+  test('fails with what onConfirmed throws, and the session never hears of it', async () => {
+    const { target, writable } = open();
+    async function* source() {
+      yield 'a';
+      target.port.confirm();
+      yield 'b';
+    }
+    const options = {
+      onConfirmed: () => {
+        throw new Error('mine');
+      },
+    };
+    await expect(writable.writeAll(source(), options)).rejects.toThrow('mine');
+  });
+
+  test.each<[unknown, number]>([
+    [new Uint8Array(7), 7],
+    [new DataView(new ArrayBuffer(9)), 9],
+    ['abc', 3],
+    ['é', 2],
+    ['€', 3],
+    ['🇧🇪', 8],
+    [3, 8],
+    [3n, 8],
+    [true, 1],
+    [null, 0],
+    [undefined, 0],
+    [{ chunk: new Uint8Array(5), name: 'ab', list: [1, 'x'] }, 16],
+  ])('counts the content of %o as %i bytes', (value, bytes) => {
+    expect(contentBytes(value)).toBe(bytes);
+  });
+});
