@@ -104,6 +104,11 @@ export class VirtualClock implements Clock {
   /** Lets the process stall: time passes, and everything that fell due meanwhile fires at once, late. */
   async stall(ms: number): Promise<void> {
     await this.#settle();
+    await this.stallAtOnce(ms);
+  }
+
+  /** The same, from this very moment: what has been sent just now waits unread until the stall is over. */
+  async stallAtOnce(ms: number): Promise<void> {
     this.#now += ms;
     const due = [...this.#timers]
       .filter((timer) => timer.dueAt <= this.#now)

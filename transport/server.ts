@@ -193,7 +193,6 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
 
   #judged(asked: Asked, verdict: MetadataVerdict): void {
     const { pending, codec, message } = asked;
-    if (!pending.isInTime) return this.#dropPending(pending, 'validating its handshake took too long');
     if (verdict.kind === 'accepted') return this.#decide(asked, verdict.credentials);
     this.#reject(pending, codec, message.from, verdict.code, verdict.reason);
   }

@@ -264,6 +264,17 @@ describe.each(matrix)('pending handshakes over $name', ({ transport, codec }) =>
     for (const peer of peers) await peer.closed();
   });
 
+  test('that wait unread while the server stalls are answered: their time does not run meanwhile', async () => {
+    await using set = await setup();
+    for (const stallMs of [HANDSHAKE_MS - 100, HANDSHAKE_MS + 100, 60 * HANDSHAKE_MS]) {
+      using peer = await set.dial();
+      await set.harness.settled();
+      peer.send(requestOf());
+      await set.harness.clock.stallAtOnce(stallMs);
+      expect(statusOf(await peer.next())).toMatchObject({ ok: true });
+    }
+  });
+
   test('are capped: one too many is closed at once, and the others are served', async () => {
     await using set = await setup({ maxPendingHandshakes: 2 });
     using first = await set.dial();

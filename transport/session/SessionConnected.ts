@@ -6,6 +6,7 @@ import { IdentifiedState, SessionState } from './common.ts';
 import type { FrameSink, SessionCore } from './core.ts';
 import { Beat, type Liveness, Watchdog } from './heartbeat.ts';
 import { createHandle } from './revocable.ts';
+import { verdictAfter } from './verdict.ts';
 
 /** River's clients give up after two of their own seconds without a beat. */
 const RIVER_BEAT_MS = 1_000;
@@ -222,12 +223,10 @@ export class SessionConnected extends IdentifiedState implements FrameSink {
     this.#cancelExpiry();
     this.#awaitsRehandshake = true;
     const { core } = this;
-    const { clock, options, wheel, owner } = core.env;
+    const { clock, options, owner } = core.env;
     const untilExpiry = core.expiresAt === undefined ? options.handshakeTimeoutMs : core.expiresAt - clock.wallNow();
-    const inMs = Math.max(0, Math.min(options.handshakeTimeoutMs, untilExpiry));
-    this.#cancelExpiry = wheel.after(inMs, () => {
-      this.#cancelExpiry = clock.afterIo(() => owner.onRehandshakeOverdue(this.handle));
-    });
+    const inMs = Math.min(options.handshakeTimeoutMs, untilExpiry);
+    this.#cancelExpiry = verdictAfter(core.env, inMs, () => owner.onRehandshakeOverdue(this.handle));
   }
 
   protected onClose(): void {

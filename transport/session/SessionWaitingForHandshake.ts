@@ -2,6 +2,7 @@ import type { Connection } from '../connection.ts';
 import { BaseState, SessionState } from './common.ts';
 import type { SessionEnvironment } from './core.ts';
 import { createHandle } from './revocable.ts';
+import { verdictAfter } from './verdict.ts';
 
 /**
  * The server has a connection and does not know yet whose it is. It belongs to no session, raises no session events
@@ -16,7 +17,6 @@ export class SessionWaitingForHandshake extends BaseState {
   readonly ordinal: number;
   readonly connection: Connection;
   readonly #env: SessionEnvironment;
-  readonly #acceptedAt: number;
   #requestArrivedAt: number | undefined;
 
   constructor(id: string, ordinal: number, connection: Connection, env: SessionEnvironment) {
@@ -25,7 +25,6 @@ export class SessionWaitingForHandshake extends BaseState {
     this.ordinal = ordinal;
     this.connection = connection;
     this.#env = env;
-    this.#acceptedAt = env.clock.now();
     this.handle = createHandle<SessionWaitingForHandshake>(this);
   }
 
@@ -38,17 +37,9 @@ export class SessionWaitingForHandshake extends BaseState {
     this.#requestArrivedAt = this.#env.clock.now();
   }
 
-  /** False once the handshake has taken longer than it may, even if the timer has not come round yet. */
-  get isInTime(): boolean {
-    return this.#env.clock.now() - this.#acceptedAt <= this.#env.options.handshakeTimeoutMs;
-  }
-
   onEnter(): void {
-    const { owner, wheel, clock, options } = this.#env;
-    // The request may have arrived in a stalled process: read first, then judge.
-    this.own(
-      wheel.after(options.handshakeTimeoutMs, () => this.own(clock.afterIo(() => owner.onPendingTimeout(this.handle)))),
-    );
+    const { owner, options } = this.#env;
+    this.own(verdictAfter(this.#env, options.handshakeTimeoutMs, () => owner.onPendingTimeout(this.handle)));
     this.own(
       this.connection.attach({
         onData: (frame) => owner.onPendingFrame(this.handle, frame),

@@ -2,6 +2,7 @@ import type { SessionCore } from './core.ts';
 import type { DisconnectedSession } from './owner.ts';
 import { movedCore } from './revocable.ts';
 import { Scope } from './scope.ts';
+import { verdictAfter } from './verdict.ts';
 
 /** The six states a session can be in. */
 export const SessionState = {
@@ -94,17 +95,6 @@ export abstract class IdentifiedState extends BaseState {
 
 /** Runs the grace period: in every state without a connection that works, towards one absolute deadline. */
 export function startGrace(core: SessionCore, session: DisconnectedSession): () => void {
-  const { clock, wheel, options } = core.env;
-  let cancel: () => void = () => undefined;
-  const wait = (ms: number): void => {
-    cancel = wheel.after(ms, (lateMs) => {
-      // A stalled process may hold the peer's handshake unread. A late tick does not judge: the peer gets the time
-      // of one handshake, once the sockets have been read.
-      const stalled = lateMs > options.heartbeatIntervalMs / 2;
-      if (stalled) wait(options.handshakeTimeoutMs);
-      else cancel = clock.afterIo(() => core.env.owner.onGraceElapsed(session));
-    });
-  };
-  wait(Math.max(0, core.graceDeadline - clock.now()));
-  return () => cancel();
+  const { env } = core;
+  return verdictAfter(env, core.graceDeadline - env.clock.now(), () => env.owner.onGraceElapsed(session));
 }
