@@ -42,6 +42,12 @@ export class EventQueue {
     this.#drain();
   }
 
+  /** Runs something now: as a part of the turn that is under way, or as a turn of its own. */
+  within(task: () => void): void {
+    if (this.#busy) task();
+    else this.run(task);
+  }
+
   #drain(): void {
     for (let i = 0; i < this.#waiting.length; i++) {
       try {

@@ -3,7 +3,7 @@ import type { LogFields } from './log.ts';
 import type { SessionState } from './session/common.ts';
 import type { Session } from './session/transitions.ts';
 import type { SessionEnd } from './stream.ts';
-import { isThenable } from './thenable.ts';
+import { callSafely } from './thenable.ts';
 
 /** A session that has ended: what is left of it is who it was. */
 export interface EndedSession {
@@ -19,7 +19,7 @@ export interface TransportEvents {
     | { status: 'created'; session: Session }
     | { status: 'closing'; session: Session; end: SessionEnd }
     | { status: 'closed'; session: EndedSession; end: SessionEnd };
-  /** A session entered another state; `session` throws if it has left it again by now. `resent`: messages that a new connection carried again, on entering Connected. */
+  /** A session entered another state. `resent`: messages that a new connection carried again, on entering Connected. */
   sessionTransition: { state: SessionState; id: string; to: string; session: Session; resent: number };
   /** A peer broke the protocol, a handshake failed, or a client gave up. */
   protocolError: {
@@ -77,16 +77,10 @@ export class EventDispatcher {
 
   dispatch<N extends TransportEventName>(name: N, event: TransportEvents[N]): void {
     for (const listener of this.#listeners[name]) {
-      try {
-        // A listener may be declared async; its rejection must not end the process.
-        const outcome: unknown = listener(event);
-        if (isThenable(outcome))
-          Promise.resolve(outcome).catch((error: unknown) =>
-            this.#onListenerError(`a ${name} listener rejected`, { error }),
-          );
-      } catch (error) {
-        this.#onListenerError(`a ${name} listener threw`, { error });
-      }
+      callSafely(
+        () => listener(event),
+        (error) => this.#onListenerError(`a ${name} listener failed`, { error }),
+      );
     }
   }
 }

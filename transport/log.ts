@@ -1,3 +1,5 @@
+import { callSafely } from './thenable.ts';
+
 /** Levels in rising order; a sink receives its own level and everything above it. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -47,11 +49,12 @@ export class BoundLogger implements Logger {
 
   log(level: LogLevel, message: string, fields: LogFields): void {
     if (this.#fn === undefined || ranks[level] < this.#rank) return;
-    try {
-      this.#fn(message, fields, level);
-    } catch {
-      // There is nowhere left to report a failing sink to; the line is lost, the session is not.
-    }
+    const fn = this.#fn;
+    // There is nowhere left to report a failing sink to; the line is lost, the session is not.
+    callSafely(
+      () => fn(message, fields, level),
+      () => undefined,
+    );
   }
 }
 

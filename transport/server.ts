@@ -221,36 +221,43 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
       case 'reject':
         return this.#reject(pending, codec, message.from, decision.code, decision.reason);
       case 'resume':
-        if (current !== undefined) this.#resume(asked, current, credentials);
+        if (current !== undefined) this.#resume(asked, current, credentials, accepted);
         return;
       case 'replace':
-        if (current !== undefined) {
-          this.#replaced.add(message.from, current.id, credentials.principal);
-          this.endSession(current, { code: 'peer_replaced', message: 'the client began another session' });
-        }
-        return this.#begin(asked, credentials, accepted);
+        return this.#begin(asked, credentials, accepted, current);
       case 'new':
-        return this.#begin(asked, credentials, accepted);
+        return this.#begin(asked, credentials, accepted, undefined);
       default:
         decision satisfies never;
     }
   }
 
-  #begin(asked: Asked, credentials: Credentials, extensions: AcceptedExtensions | undefined): void {
+  #begin(
+    asked: Asked,
+    credentials: Credentials,
+    extensions: AcceptedExtensions | undefined,
+    replaced: Session | undefined,
+  ): void {
     const { pending, codec, message, request } = asked;
     const { maxSessions } = this.options;
-    if (this.sessions.size >= maxSessions) {
+    if (replaced === undefined && this.sessions.size >= maxSessions) {
       const reason = `the server already holds ${maxSessions} sessions (maxSessions)`;
       return this.#reject(pending, codec, message.from, HandshakeCode.SessionStateMismatch, reason);
     }
+    if (!this.#answerOk(asked, extensions)) return;
+    if (replaced !== undefined) this.#replace(replaced);
     const attributes = { 'holdfast.session_id': request.sessionId, 'holdfast.peer': message.from };
     const span = this.telemetry.startSpan('holdfast.session', 'server', attributes, message.tracing);
     const core = new SessionCore(request.sessionId, this.clientId, message.from, this.#environment, span);
     core.agree({ codec, extensions, zero: pending.requestArrivedAt ?? this.clock.now() });
     this.#adopt(core, credentials);
     this.#track(core);
-    this.#answerOk(pending, core);
     this.install(waitingToConnected(pending, core), true);
+  }
+
+  #replace(old: Session): void {
+    this.#replaced.add(old.to, old.id, old.core.principal);
+    this.endSession(old, { code: 'peer_replaced', message: 'the client began another session' });
   }
 
   #track(core: SessionCore): void {
@@ -261,16 +268,16 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
   }
 
   /** The old connection is dropped, unconfirmed messages go again: exactly those the client says it lacks. */
-  #resume(asked: Asked, session: Session, credentials: Credentials): void {
+  #resume(asked: Asked, session: Session, credentials: Credentials, extensions: AcceptedExtensions | undefined): void {
     const { pending, request } = asked;
     const { core } = session;
+    if (!this.#answerOk(asked, extensions)) return;
     // Nothing was ever heard of this session: its first answer may have been lost, and then its time begins now.
     if (core.agreement !== undefined && core.ledger.ack === 0 && pending.requestArrivedAt !== undefined) {
       core.agreement = { ...core.agreement, zero: pending.requestArrivedAt };
     }
     core.ledger.confirm(request.expectedSessionState.nextExpectedSeq);
     this.#adopt(core, credentials);
-    this.#answerOk(pending, core);
     if (session.state === 'Connected') this.install(waitingAndConnectedToConnected(pending, session));
     else if (session.state === 'NoConnection') this.install(waitingAndNoConnectionToConnected(pending, session));
     core.wakeWriters();
@@ -282,20 +289,31 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     core.expiresAt = credentials.expiresAt;
   }
 
-  /** Written before anything else on this connection. */
-  #answerOk(pending: SessionWaitingForHandshake, core: SessionCore): void {
-    this.#pending.delete(pending);
-    const { codec, extensions } = core.agreement ?? { codec: this.options.codec, extensions: undefined };
+  /** Written before anything else on this connection. False if it could not be: then the connection is closed. */
+  #answerOk({ pending, codec, message, request }: Asked, extensions: AcceptedExtensions | undefined): boolean {
+    const { sessionId } = request;
     const status =
-      extensions === undefined
-        ? { ok: true as const, sessionId: core.id }
-        : { ok: true as const, sessionId: core.id, extensions };
-    this.#answer(pending, codec, core.to, status);
+      extensions === undefined ? { ok: true as const, sessionId } : { ok: true as const, sessionId, extensions };
+    this.#pending.delete(pending);
+    if (this.#answer(pending, codec, message.from, status)) return true;
+    pending.close();
+    return false;
   }
 
-  #answer(pending: SessionWaitingForHandshake, codec: Codec, to: string, status: HandshakeResponse['status']): void {
-    const message = handshakeResponseMessage(this.clientId, to, this.#newId, status);
-    pending.connection.send(encodeFrame(codec, message, this.options.maxMessageBytes));
+  #answer(
+    { connection, id }: SessionWaitingForHandshake,
+    codec: Codec,
+    to: string,
+    status: HandshakeResponse['status'],
+  ): boolean {
+    try {
+      const message = handshakeResponseMessage(this.clientId, to, this.#newId, status);
+      connection.send(encodeFrame(codec, message, this.options.maxMessageBytes));
+      return true;
+    } catch (error) {
+      this.log('error', 'could not encode the answer to a handshake', { connectionId: id, connectedTo: to, error });
+      return false;
+    }
   }
 
   /** Changes nothing but the pending connection: no session is touched by a handshake that is refused. */

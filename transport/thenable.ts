@@ -7,3 +7,16 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
     typeof value.then === 'function'
   );
 }
+
+/**
+ * Calls somebody else's callback so that nothing it does can harm the caller: what it throws, and what it rejects with if
+ * it turns out to be asynchronous, goes to `onError`.
+ */
+export function callSafely(callback: () => unknown, onError: (error: unknown) => void): void {
+  try {
+    const outcome = callback();
+    if (isThenable(outcome)) Promise.resolve(outcome).catch(onError);
+  } catch (error) {
+    onError(error);
+  }
+}

@@ -155,11 +155,13 @@ export abstract class Transport<O extends SettledTransportOptions = SettledTrans
         state: session.state,
       });
     }
-    if (isNew) this.queue.run(() => this.dispatch('sessionStatus', { status: 'created', session }));
-    // Taken now: by the time listeners are told, the session may have moved on again.
-    const { state, id, to } = session;
-    const resent = session.state === 'Connected' ? session.resent : 0;
-    this.queue.run(() => this.dispatch('sessionTransition', { state, id, to, session, resent }));
+    // In this turn, so that listeners are told in order and while it is true; what they do to the transport waits.
+    this.queue.within(() => {
+      if (isNew) this.dispatch('sessionStatus', { status: 'created', session });
+      const { state, id, to } = session;
+      const resent = session.state === 'Connected' ? session.resent : 0;
+      this.dispatch('sessionTransition', { state, id, to, session, resent });
+    });
   }
 
   /** Ends a session for good, whichever state it is in. */

@@ -13,6 +13,7 @@ import {
 import type { SettledTransportOptions } from '../options.ts';
 import type { SessionEnd, SessionPort, StreamOpener, StreamReceiver } from '../stream.ts';
 import type { Telemetry, TracedSpan } from '../telemetry.ts';
+import { callSafely, isThenable } from '../thenable.ts';
 import type { TimerWheel } from '../wheel.ts';
 import { encodeFrame } from '../wire.ts';
 import { Ledger } from './ledger.ts';
@@ -232,17 +233,20 @@ export class SessionCore implements SessionPort {
     if (message.deadline !== undefined && agreement?.extensions?.deadline !== undefined) {
       message.deadlineAt = agreement.zero + message.deadline;
     }
+    const receiver = this.streams.get(message.streamId);
     try {
-      const receiver = this.streams.get(message.streamId);
-      if (receiver !== undefined) receiver.onMessage(message);
-      else this.env.opener()?.onUnclaimedMessage(this, message);
+      const outcome: unknown =
+        receiver === undefined ? this.env.opener()?.onUnclaimedMessage(this, message) : receiver.onMessage(message);
+      // Declared to return nothing; whoever implements it as an async function may still reject.
+      if (isThenable(outcome))
+        Promise.resolve(outcome).catch((error: unknown) => this.#receiverFailed(error, message.streamId));
     } catch (error) {
-      this.env.logger.log('error', 'a receiver of messages threw', {
-        sessionId: this.id,
-        streamId: message.streamId,
-        error,
-      });
+      this.#receiverFailed(error, message.streamId);
     }
+  }
+
+  #receiverFailed(error: unknown, streamId?: string): void {
+    this.env.logger.log('error', 'a receiver of messages failed', { sessionId: this.id, streamId, error });
   }
 
   openStream(streamId: string, receiver: StreamReceiver): void {
@@ -261,7 +265,8 @@ export class SessionCore implements SessionPort {
   }
 
   onceConfirmed(fn: () => void): CancelTimer {
-    return this.ledger.onceConfirmed(this.ledger.nextSeq + this.#outbox.length, fn);
+    const target = this.ledger.nextSeq + this.#outbox.length;
+    return this.ledger.onceConfirmed(target, () => callSafely(fn, (error) => this.#receiverFailed(error)));
   }
 
   get isWriteReady(): boolean {
@@ -278,7 +283,7 @@ export class SessionCore implements SessionPort {
     if (this.#writeWaiters.size === 0 || !this.isWriteReady) return;
     const waiters = [...this.#writeWaiters];
     this.#writeWaiters.clear();
-    for (const fn of waiters) fn();
+    for (const fn of waiters) callSafely(fn, (error) => this.#receiverFailed(error));
   }
 
   /** Ends the session: every open stream learns of it exactly once, and nothing is delivered or accepted afterwards. */
@@ -291,19 +296,17 @@ export class SessionCore implements SessionPort {
     const receivers = [...this.streams.values()];
     this.streams.clear();
     for (const receiver of receivers) this.#tellEnd(receiver, end);
-    try {
-      this.env.opener()?.onSessionEnded(this);
-    } catch (error) {
-      this.env.logger.log('error', 'the opener of streams threw', { sessionId: this.id, error });
-    }
+    callSafely(
+      () => this.env.opener()?.onSessionEnded(this),
+      (error) => this.#receiverFailed(error),
+    );
     this.span.span.end();
   }
 
   #tellEnd(receiver: StreamReceiver, end: SessionEnd): void {
-    try {
-      receiver.onSessionEnd(end);
-    } catch (error) {
-      this.env.logger.log('error', 'a receiver of messages threw', { sessionId: this.id, error });
-    }
+    callSafely(
+      () => receiver.onSessionEnd(end),
+      (error) => this.#receiverFailed(error),
+    );
   }
 }

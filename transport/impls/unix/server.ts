@@ -1,5 +1,6 @@
 import { lstat, unlink } from 'node:fs/promises';
 import { createConnection, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import type { ServerTransportOptions } from '../../options.ts';
 import { ServerTransport } from '../../server.ts';
 import { UnixConnection } from './connection.ts';
@@ -65,6 +66,11 @@ async function removeStaleSocket(path: string): Promise<void> {
  */
 export async function listenOnUnixSocket(server: Server, path: string): Promise<void> {
   assertPathFits(path);
+  // The system would call a missing folder a lack of permission.
+  const folder = dirname(path);
+  await lstat(folder).catch((error: unknown) => {
+    throw new UnixSocketError('NO_SOCKET', `there is no such folder: ${folder}`, { cause: error });
+  });
   await removeStaleSocket(path);
   await new Promise<void>((resolve, reject) => {
     const onError = (error: unknown) => reject(explainSocketError(error, path));
