@@ -69,6 +69,8 @@ export async function listenOnUnixSocket(server: Server, path: string): Promise<
   // The system would call a missing folder a lack of permission.
   const folder = dirname(path);
   await lstat(folder).catch((error: unknown) => {
+    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    if (!isMissing) throw explainSocketError(error, path);
     throw new UnixSocketError('NO_SOCKET', `there is no such folder: ${folder}`, { cause: error });
   });
   await removeStaleSocket(path);
