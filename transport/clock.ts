@@ -52,8 +52,38 @@ interface Immediates {
 
 const { setImmediate: defer, clearImmediate: forget }: Immediates = globalThis as Immediates; // absent, or of this shape
 
+/**
+ * Where there is no `setImmediate`: a message to oneself is a task of its own, which browsers do not throttle in a page
+ * that nobody sees, as they do timers.
+ */
+class OwnTasks {
+  readonly #channel = new MessageChannel();
+  readonly #waiting: (() => void)[] = [];
+
+  constructor() {
+    this.#channel.port1.onmessage = () => this.#waiting.shift()?.();
+  }
+
+  defer(fn: () => void): CancelTimer {
+    let isCancelled = false;
+    this.#waiting.push(() => {
+      if (!isCancelled) fn();
+    });
+    this.#channel.port2.postMessage(undefined);
+    return () => {
+      isCancelled = true;
+    };
+  }
+}
+
+let ownTasks: OwnTasks | undefined;
+
 function afterIo(fn: () => void): CancelTimer {
-  if (defer === undefined) return after(0, fn);
+  if (defer === undefined) {
+    if (typeof MessageChannel === 'undefined') return after(0, fn);
+    ownTasks ??= new OwnTasks();
+    return ownTasks.defer(fn);
+  }
   // One turn of the loop later the poll phase has run, so whatever the kernel held was handed over.
   let handle = defer(() => {
     handle = defer(fn);

@@ -8,13 +8,13 @@ import type { SessionEnvironment } from './core.ts';
  */
 export function verdictAfter(env: SessionEnvironment, ms: number, onVerdict: () => void): CancelTimer {
   const { clock, wheel, options } = env;
-  let cancel: CancelTimer = () => undefined;
-  const wait = (waitMs: number): void => {
-    cancel = wheel.after(waitMs, (lateMs) => {
-      if (lateMs > options.heartbeatIntervalMs / 2) wait(options.handshakeTimeoutMs);
-      else cancel = clock.afterIo(onVerdict);
-    });
+  const judge = (): void => {
+    cancel = clock.afterIo(onVerdict);
   };
-  wait(Math.max(0, ms));
+  let cancel = wheel.after(Math.max(0, ms), (lateMs) => {
+    // Once: where every timer is late, as in a background tab, there would be no end to it.
+    if (lateMs > options.heartbeatIntervalMs / 2) cancel = wheel.after(options.handshakeTimeoutMs, judge);
+    else judge();
+  });
   return () => cancel();
 }
