@@ -244,7 +244,8 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
       const reason = `the server already holds ${maxSessions} sessions (maxSessions)`;
       return this.#reject(pending, codec, message.from, HandshakeCode.SessionStateMismatch, reason);
     }
-    if (!this.#answerOk(asked, extensions)) return;
+    const answer = this.#encodeOk(asked, extensions);
+    if (answer === undefined) return;
     if (replaced !== undefined) this.#replace(replaced);
     const attributes = { 'holdfast.session_id': request.sessionId, 'holdfast.peer': message.from };
     const span = this.telemetry.startSpan('holdfast.session', 'server', attributes, message.tracing);
@@ -252,7 +253,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     core.agree({ codec, extensions, zero: pending.requestArrivedAt ?? this.clock.now() });
     this.#adopt(core, credentials);
     this.#track(core);
-    this.install(waitingToConnected(pending, core), true);
+    this.install(waitingToConnected(pending, core, answer), true);
   }
 
   #replace(old: Session): void {
@@ -271,15 +272,17 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
   #resume(asked: Asked, session: Session, credentials: Credentials, extensions: AcceptedExtensions | undefined): void {
     const { pending, request } = asked;
     const { core } = session;
-    if (!this.#answerOk(asked, extensions)) return;
+    const answer = this.#encodeOk(asked, extensions);
+    if (answer === undefined) return;
     // Nothing was ever heard of this session: its first answer may have been lost, and then its time begins now.
     if (core.agreement !== undefined && core.ledger.ack === 0 && pending.requestArrivedAt !== undefined) {
       core.agreement = { ...core.agreement, zero: pending.requestArrivedAt };
     }
     core.ledger.confirm(request.expectedSessionState.nextExpectedSeq);
     this.#adopt(core, credentials);
-    if (session.state === 'Connected') this.install(waitingAndConnectedToConnected(pending, session));
-    else if (session.state === 'NoConnection') this.install(waitingAndNoConnectionToConnected(pending, session));
+    if (session.state === 'Connected') this.install(waitingAndConnectedToConnected(pending, session, answer));
+    else if (session.state === 'NoConnection')
+      this.install(waitingAndNoConnectionToConnected(pending, session, answer));
     core.wakeWriters();
   }
 
@@ -289,37 +292,39 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     core.expiresAt = credentials.expiresAt;
   }
 
-  /** Written before anything else on this connection. False if it could not be: then the connection is closed. */
-  #answerOk({ pending, codec, message, request }: Asked, extensions: AcceptedExtensions | undefined): boolean {
+  /** The answer that accepts, before anything is touched. Undefined if it cannot be encoded: then the connection is closed. */
+  #encodeOk(asked: Asked, extensions: AcceptedExtensions | undefined): Uint8Array | undefined {
+    const { pending, codec, message, request } = asked;
     const { sessionId } = request;
     const status =
       extensions === undefined ? { ok: true as const, sessionId } : { ok: true as const, sessionId, extensions };
     this.#pending.delete(pending);
-    if (this.#answer(pending, codec, message.from, status)) return true;
-    pending.close();
-    return false;
+    const answer = this.#encodeAnswer(pending, codec, message.from, status);
+    if (answer === undefined) pending.close();
+    return answer;
   }
 
-  #answer(
-    { connection, id }: SessionWaitingForHandshake,
+  #encodeAnswer(
+    pending: SessionWaitingForHandshake,
     codec: Codec,
     to: string,
     status: HandshakeResponse['status'],
-  ): boolean {
+  ): Uint8Array | undefined {
     try {
       const message = handshakeResponseMessage(this.clientId, to, this.#newId, status);
-      connection.send(encodeFrame(codec, message, this.options.maxMessageBytes));
-      return true;
+      return encodeFrame(codec, message, this.options.maxMessageBytes);
     } catch (error) {
-      this.log('error', 'could not encode the answer to a handshake', { connectionId: id, connectedTo: to, error });
-      return false;
+      const connectionId = pending.id;
+      this.log('error', 'could not encode the answer to a handshake', { connectionId, connectedTo: to, error });
+      return undefined;
     }
   }
 
   /** Changes nothing but the pending connection: no session is touched by a handshake that is refused. */
   #reject(pending: SessionWaitingForHandshake, codec: Codec, to: string, code: string, reason: string): void {
     this.protocolError({ type: ProtocolError.HandshakeFailed, code, message: reason, peer: to });
-    this.#answer(pending, codec, to, { ok: false, code, reason });
+    const answer = this.#encodeAnswer(pending, codec, to, { ok: false, code, reason });
+    if (answer !== undefined) pending.connection.send(answer);
     this.#pending.delete(pending);
     pending.close();
   }

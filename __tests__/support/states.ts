@@ -171,20 +171,23 @@ export const edges: Record<string, (bench: StateBench) => { before: Record<strin
     },
     waitingToConnected: (bench) => {
       const pending = bench.waiting();
-      return { before: { pending }, go: () => transitions.waitingToConnected(pending, bench.core()) };
+      return { before: { pending }, go: () => transitions.waitingToConnected(pending, bench.core(), new Uint8Array()) };
     },
     waitingAndNoConnectionToConnected: (bench) => {
       const pending = bench.waiting();
       const old = bench.noConnection();
       return {
         before: { pending, old },
-        go: () => transitions.waitingAndNoConnectionToConnected(pending, old),
+        go: () => transitions.waitingAndNoConnectionToConnected(pending, old, new Uint8Array()),
       };
     },
     waitingAndConnectedToConnected: (bench) => {
       const pending = bench.waiting();
       const old = bench.connected();
-      return { before: { pending, old }, go: () => transitions.waitingAndConnectedToConnected(pending, old) };
+      return {
+        before: { pending, old },
+        go: () => transitions.waitingAndConnectedToConnected(pending, old, new Uint8Array()),
+      };
     },
   };
 

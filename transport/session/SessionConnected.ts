@@ -20,13 +20,16 @@ export class SessionConnected extends IdentifiedState implements FrameSink {
   readonly handle: SessionConnected;
   readonly connection: Connection;
   readonly #role: Role;
+  readonly #answer: Uint8Array | undefined;
   readonly #liveness: Liveness;
   #cancelExpiry: () => void = () => undefined;
   #awaitsRehandshake = false;
   #resent = 0;
 
-  constructor(core: SessionCore, connection: Connection, role: Role) {
+  /** @param answer to the handshake that made the connection this session's; the first thing written on it */
+  constructor(core: SessionCore, connection: Connection, role: Role, answer?: Uint8Array) {
     super(core);
+    this.#answer = answer;
     this.connection = connection;
     this.#role = role;
     this.#liveness = role === 'server' ? this.#createBeat(core) : this.#createWatchdog(core);
@@ -73,12 +76,7 @@ export class SessionConnected extends IdentifiedState implements FrameSink {
       core.span,
     );
     this.own(() => span.span.end());
-    this.#sendAgain();
-    core.sink = this;
-    core.wasConnected = true;
-    this.own(() => {
-      core.sink = undefined;
-    });
+    // Read before anything is written: a connection may answer within the call that sends.
     this.own(
       connection.attach({
         onData: (frame) => owner.onFrame(this.handle, frame),
@@ -89,6 +87,13 @@ export class SessionConnected extends IdentifiedState implements FrameSink {
         },
       }),
     );
+    if (this.#answer !== undefined) connection.send(this.#answer);
+    this.#sendAgain();
+    core.sink = this;
+    core.wasConnected = true;
+    this.own(() => {
+      core.sink = undefined;
+    });
     this.own(this.#liveness.start(wheel));
     this.own(() => this.#cancelExpiry());
     if (this.#role === 'client') {

@@ -90,27 +90,33 @@ export function connectedToNoConnection(old: SessionConnected): SessionNoConnect
 }
 
 /** A handshake that begins a session. */
-export function waitingToConnected(pending: SessionWaitingForHandshake, core: SessionCore): SessionConnected {
-  return attach(pending, core);
+export function waitingToConnected(
+  pending: SessionWaitingForHandshake,
+  core: SessionCore,
+  answer: Uint8Array,
+): SessionConnected {
+  return attach(pending, core, answer);
 }
 
 /** A handshake that resumes a session whose connection is gone. */
 export function waitingAndNoConnectionToConnected(
   pending: SessionWaitingForHandshake,
   old: SessionNoConnection,
+  answer: Uint8Array,
 ): SessionConnected {
-  return attach(pending, old.release());
+  return attach(pending, old.release(), answer);
 }
 
 /** A handshake that resumes a session whose old connection is not known to be dead yet. */
 export function waitingAndConnectedToConnected(
   pending: SessionWaitingForHandshake,
   old: SessionConnected,
+  answer: Uint8Array,
 ): SessionConnected {
   const { connection } = old;
   const core = old.release();
   connection.close();
-  return attach(pending, core);
+  return attach(pending, core, answer);
 }
 
 function disconnected(old: IdentifiedState & { readonly connection: Connection }): SessionNoConnection {
@@ -120,9 +126,9 @@ function disconnected(old: IdentifiedState & { readonly connection: Connection }
   return new SessionNoConnection(core).handle;
 }
 
-function attach(pending: SessionWaitingForHandshake, core: SessionCore): SessionConnected {
+function attach(pending: SessionWaitingForHandshake, core: SessionCore, answer: Uint8Array): SessionConnected {
   const { connection, ordinal } = pending;
   pending.exit();
   core.attachedOrdinal = ordinal;
-  return new SessionConnected(core, connection, 'server').handle;
+  return new SessionConnected(core, connection, 'server', answer).handle;
 }

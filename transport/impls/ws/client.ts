@@ -32,6 +32,12 @@ class WebSocketDial {
   }
 
   #watch(ws: WebSocketLike): void {
+    // A getter of plain JavaScript may come back with nothing.
+    if (typeof ws !== 'object' || ws === null) {
+      return this.#callbacks.onError(
+        new TypeError(`the getter of WebSockets: expected a WebSocket, got ${String(ws)}`),
+      );
+    }
     if (this.#abandoned) return closeQuietly(ws);
     this.#ws = ws;
     // Set before it opens: the first frame may come with the very packet that opens it.

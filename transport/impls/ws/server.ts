@@ -90,5 +90,6 @@ export class WebSocketServerTransport extends ServerTransport {
 
 function refuse(socket: Duplex, status: string): void {
   socket.on('error', () => undefined);
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  // Destroyed once it is written: a peer that never hangs up must not keep it.
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
 }
