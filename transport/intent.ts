@@ -74,8 +74,9 @@ export class Intent {
     this.#budget.reset();
   }
 
-  /** The next dial may begin now. */
+  /** The network or the user is back: the next dial may begin now, and what failed before says nothing about it. */
   endBackoff(): void {
+    this.#budget.reset();
     this.#nextDialAt = this.#clock.now();
   }
 

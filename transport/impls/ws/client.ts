@@ -103,11 +103,12 @@ export class WebSocketClientTransport extends ClientTransport {
 
   /** In browsers: the network is back, or the user is. Elsewhere neither event exists. */
   #listenForWaking(): CancelTimer {
+    // Absent outside browsers, and a worker has no window: there the global object is told.
     const { window, document } = globalThis as {
       window?: Wakeable;
       document?: Wakeable & { visibilityState?: string };
-    }; // absent outside browsers
-    const stopOnline = listen(window, 'online', () => this.endBackoff());
+    };
+    const stopOnline = listen(window ?? (globalThis as Wakeable), 'online', () => this.endBackoff());
     const stopVisible = listen(document, 'visibilitychange', () => {
       if (document?.visibilityState === 'visible') this.endBackoff();
     });
