@@ -1,6 +1,9 @@
-import { type AcceptedExtensions, HandshakeCode, parseHandshakeResponse } from './handshake.ts';
+import { type AcceptedExtensions, onlyOffered, type ResumeAnswer, sameExtensions } from './extensions.ts';
+import { HandshakeCode, parseHandshakeResponse } from './handshake.ts';
 import type { TransportMessage } from './message.ts';
+import type { SettledTransportOptions } from './options.ts';
 import type { Agreement } from './session/core.ts';
+import type { Ledger } from './session/ledger.ts';
 import { MalformedFrame } from './wire.ts';
 
 /** What a client makes of the server's answer. */
@@ -14,30 +17,35 @@ export interface Expectation {
   readonly from: string;
   readonly to: string;
   readonly agreement: Agreement | undefined;
+  readonly ledger: Pick<Ledger, 'ack' | 'oldestUnackedSeq' | 'nextSeq'>;
 }
 
 function malformed(reason: string): AnswerVerdict {
   return { kind: 'refused', code: HandshakeCode.MalformedHandshake, reason };
 }
 
-function sameExtensions(a: AcceptedExtensions | undefined, b: AcceptedExtensions | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b;
+function mismatch(reason: string): AnswerVerdict {
+  return { kind: 'refused', code: HandshakeCode.SessionStateMismatch, reason };
+}
+
+/** Both halves of the counter rule: oldest unconfirmed ≤ the peer's next expected ≤ next to send. */
+function isConsistent({ ledger }: Expectation, answer: ResumeAnswer): boolean {
   return (
-    a.heartbeat?.intervalMs === b.heartbeat?.intervalMs &&
-    a.heartbeat?.misses === b.heartbeat?.misses &&
-    (a.deadline === undefined) === (b.deadline === undefined)
+    answer.oldestUnackedSeq <= ledger.ack &&
+    ledger.ack <= answer.nextSeq &&
+    ledger.oldestUnackedSeq <= answer.nextExpectedSeq &&
+    answer.nextExpectedSeq <= ledger.nextSeq
   );
 }
 
 /**
  * Judges the first frame of a connection, on the client. Pure.
- * @param offered cuts what the server accepted down to what it was offered
  * @see PROTOCOL.md, "Handshake"
  */
 export function judgeAnswer(
   session: Expectation,
   message: TransportMessage | MalformedFrame,
-  offered: (accepted: AcceptedExtensions | undefined) => AcceptedExtensions | undefined,
+  options: SettledTransportOptions,
 ): AnswerVerdict {
   if (message instanceof MalformedFrame) return malformed(message.reason);
   if (message.from !== session.to || message.to !== session.from) {
@@ -52,10 +60,12 @@ export function judgeAnswer(
   if (status.sessionId !== session.id) {
     return malformed(`expected the answer to echo session ${session.id}, got ${status.sessionId}`);
   }
-  const extensions = offered(status.extensions);
+  const extensions = onlyOffered(status.extensions, options);
   if (session.agreement !== undefined && !sameExtensions(session.agreement.extensions, extensions)) {
-    const reason = 'the server now accepts other extensions than at first';
-    return { kind: 'refused', code: HandshakeCode.SessionStateMismatch, reason };
+    return mismatch('the server has lost its memory, or now accepts other extensions than at first');
+  }
+  if (extensions?.resume !== undefined && !isConsistent(session, extensions.resume)) {
+    return mismatch('the server and this client disagree about what was sent and received');
   }
   return { kind: 'accepted', extensions };
 }

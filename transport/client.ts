@@ -1,10 +1,9 @@
 import { judgeAnswer } from './answer.ts';
 import type { Connection } from './connection.ts';
 import { ProtocolError } from './errors.ts';
+import { type ExtensionOffer, offerOf } from './extensions.ts';
 import {
-  type AcceptedExtensions,
   type ClientHandshake,
-  type ExtensionOffer,
   HandshakeCode,
   type HandshakeRequest,
   handshakeRequestMessage,
@@ -178,6 +177,8 @@ export abstract class ClientTransport extends Transport<SettledClientOptions> {
       'holdfast.peer': intent.to,
     });
     const core = new SessionCore(id, this.clientId, intent.to, this.#environment, span);
+    // 142 bits.
+    core.resumeToken = this.clock.id() + this.clock.id();
     this.install(createNoConnection(core), true);
     return core;
   }
@@ -248,20 +249,15 @@ export abstract class ClientTransport extends Transport<SettledClientOptions> {
     this.endSession(session, end);
   }
 
-  /** What the server accepted of what was offered; it cannot accept anything else. */
-  readonly #offered = (accepted: AcceptedExtensions | undefined): AcceptedExtensions | undefined => {
-    const offer = this.#offer();
-    if (accepted === undefined || offer === undefined) return undefined;
-    return {
-      ...(offer.heartbeat !== undefined && accepted.heartbeat !== undefined ? { heartbeat: accepted.heartbeat } : {}),
-      ...(offer.deadline !== undefined && accepted.deadline !== undefined ? { deadline: {} } : {}),
-    };
-  };
-
-  #offer(): ExtensionOffer | undefined {
-    const { heartbeat, deadline } = this.options.extensions;
-    if (!heartbeat && !deadline) return undefined;
-    return { ...(heartbeat ? { heartbeat: {} } : {}), ...(deadline ? { deadline: {} } : {}) };
+  #offer({ agreement, ledger, resumeToken: token }: SessionCore): ExtensionOffer | undefined {
+    if (token === undefined) return offerOf(this.options, undefined);
+    const instance = agreement?.extensions?.resume?.instance;
+    const everConnected = agreement !== undefined;
+    const { nextSeq } = ledger;
+    return offerOf(
+      this.options,
+      instance === undefined ? { token, everConnected, nextSeq } : { token, everConnected, instance, nextSeq },
+    );
   }
 
   readonly #metadataReady = (session: SessionHandshaking, metadata: unknown): void => {
@@ -274,7 +270,7 @@ export abstract class ClientTransport extends Transport<SettledClientOptions> {
       expectedSessionState: { nextExpectedSeq: ledger.ack, nextSentSeq: ledger.oldestUnackedSeq },
     };
     if (metadata !== undefined) request.metadata = metadata;
-    const offer = this.#offer();
+    const offer = this.#offer(core);
     if (offer !== undefined) request.extensions = offer;
     const message = handshakeRequestMessage(core.from, core.to, this.#newId, core.span.propagation, request);
     let frame: Uint8Array;
@@ -300,10 +296,13 @@ export abstract class ClientTransport extends Transport<SettledClientOptions> {
   readonly #handshakeFrame = (session: SessionHandshaking, frame: Uint8Array): void => {
     const { core } = session;
     const { codec, maxMessageBytes } = this.options;
-    const verdict = judgeAnswer(core, decodeFrame(codec, frame, maxMessageBytes), this.#offered);
+    const verdict = judgeAnswer(core, decodeFrame(codec, frame, maxMessageBytes), this.options);
     if (verdict.kind === 'refused') return this.#refused(session, verdict.code, verdict.reason);
     if (core.agreement === undefined)
       core.agree({ codec, extensions: verdict.extensions, zero: session.requestSentAt });
+    const { extensions } = verdict;
+    // What the server has need not go again. A River server does not say: it gets everything that is unconfirmed.
+    if (extensions?.resume !== undefined) core.ledger.confirm(extensions.resume.nextExpectedSeq);
     this.#intentOf(session.to).connected();
     this.install(handshakingToConnected(session));
   };

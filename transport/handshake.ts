@@ -1,3 +1,4 @@
+import { type AcceptedExtensions, type ExtensionOffer, parseAccepted, parseOffer } from './extensions.ts';
 import type { PropagationContext, TransportMessage } from './message.ts';
 
 /**
@@ -36,19 +37,6 @@ export function isRejectionCode(value: unknown): value is HandshakeRejectionCode
 export interface ExpectedSessionState {
   nextExpectedSeq: number;
   nextSentSeq: number;
-}
-
-/** What is offered beyond River v2.0. An extension that is absent is not spoken. */
-export interface ExtensionOffer {
-  heartbeat?: Record<string, never> | undefined;
-  deadline?: Record<string, never> | undefined;
-}
-
-/** What the server accepted. */
-export interface AcceptedExtensions {
-  /** The server's own interval and misses, so that the two sides cannot disagree. */
-  heartbeat?: { intervalMs: number; misses: number } | undefined;
-  deadline?: Record<string, never> | undefined;
 }
 
 /** The payload of a handshake request. */
@@ -161,10 +149,6 @@ function isCounter(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0; // isSafeInteger says it is a number
 }
 
-function emptyOffer(value: unknown): Record<string, never> | undefined {
-  return isRecord(value) ? {} : undefined;
-}
-
 /** Checks the payload of a connection's first frame. Unknown extensions are dropped: they are not accepted. */
 export function parseHandshakeRequest(message: TransportMessage): Parsed<HandshakeRequest> {
   const bad = (reason: string): Parsed<HandshakeRequest> => ({
@@ -197,8 +181,6 @@ export function parseHandshakeRequest(message: TransportMessage): Parsed<Handsha
   if (!isCounter(nextExpectedSeq))
     return bad(`nextExpectedSeq: expected an integer from 0, got ${show(nextExpectedSeq)}`);
   if (!isCounter(nextSentSeq)) return bad(`nextSentSeq: expected an integer from 0, got ${show(nextSentSeq)}`);
-  if (extensions !== undefined && !isRecord(extensions))
-    return bad(`extensions: expected an object, got ${show(extensions)}`);
   const request: HandshakeRequest = {
     type: 'HANDSHAKE_REQ',
     protocolVersion,
@@ -207,32 +189,11 @@ export function parseHandshakeRequest(message: TransportMessage): Parsed<Handsha
     metadata,
   };
   if (extensions !== undefined) {
-    request.extensions = {
-      heartbeat: emptyOffer(extensions['heartbeat']),
-      deadline: emptyOffer(extensions['deadline']),
-    };
+    const offer = parseOffer(extensions);
+    if (!offer.ok) return bad(offer.reason);
+    request.extensions = offer.value;
   }
   return { ok: true, value: request };
-}
-
-function parseAccepted(extensions: unknown): Parsed<AcceptedExtensions> {
-  if (!isRecord(extensions)) return { ok: false, reason: `extensions: expected an object, got ${show(extensions)}` };
-  const accepted: AcceptedExtensions = {};
-  const heartbeat = extensions['heartbeat'];
-  if (heartbeat !== undefined) {
-    if (!isRecord(heartbeat))
-      return { ok: false, reason: `extensions.heartbeat: expected an object, got ${show(heartbeat)}` };
-    const { intervalMs, misses } = heartbeat;
-    if (!isCounter(intervalMs) || intervalMs === 0 || !isCounter(misses) || misses === 0) {
-      return {
-        ok: false,
-        reason: `extensions.heartbeat: expected intervalMs and misses above 0, got ${show(intervalMs)} and ${show(misses)}`,
-      };
-    }
-    accepted.heartbeat = { intervalMs, misses };
-  }
-  if (extensions['deadline'] !== undefined) accepted.deadline = {};
-  return { ok: true, value: accepted };
 }
 
 /** Checks the payload of a server's first frame. */

@@ -16,11 +16,10 @@ export {
   TransportClosedError,
 } from './errors.ts';
 export type { EndedSession, TransportEventName, TransportEvents, TransportListener } from './events.ts';
+export type { AcceptedExtensions, ExtensionOffer, ResumeAnswer, ResumeOffer } from './extensions.ts';
 export {
-  type AcceptedExtensions,
   type ClientHandshake,
   type ConnectionInfo,
-  type ExtensionOffer,
   HandshakeCode,
   type HandshakeErrorCode,
   type HandshakePeer,

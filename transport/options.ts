@@ -10,6 +10,8 @@ export interface ExtensionOptions {
   heartbeat?: boolean | undefined;
   /** Calls carry their deadline. */
   deadline?: boolean | undefined;
+  /** A session proves whose it is, and that neither side has lost its memory of it. */
+  resume?: boolean | undefined;
 }
 
 /** Options of both roles. Durations are milliseconds, sizes are bytes of encoded messages. */
@@ -79,7 +81,7 @@ type Settled<T, Optional extends keyof T> = {
 
 /** Options with every default filled in. */
 export type SettledTransportOptions = Settled<Required<TransportOptions>, 'telemetry'> & {
-  readonly extensions: { readonly heartbeat: boolean; readonly deadline: boolean };
+  readonly extensions: { readonly heartbeat: boolean; readonly deadline: boolean; readonly resume: boolean };
 };
 /** Client options with every default filled in. */
 export type SettledClientOptions = SettledTransportOptions &
@@ -126,7 +128,11 @@ function settleCommon(options: TransportOptions): SettledTransportOptions {
     maxStreamsPerSession: options.maxStreamsPerSession ?? 1_000,
     ackAfterMessages: options.ackAfterMessages ?? 128,
     ackAfterBytes: options.ackAfterBytes ?? 64 * 1024,
-    extensions: { heartbeat: options.extensions?.heartbeat ?? true, deadline: options.extensions?.deadline ?? true },
+    extensions: {
+      heartbeat: options.extensions?.heartbeat ?? true,
+      deadline: options.extensions?.deadline ?? true,
+      resume: options.extensions?.resume ?? true,
+    },
     telemetry: options.telemetry,
     clock: options.clock ?? systemClock,
   };

@@ -1,13 +1,6 @@
 import type { Codec } from '../codec/codec.ts';
 import { detectCodec } from '../codec/detect.ts';
-import {
-  type AcceptedExtensions,
-  type ExtensionOffer,
-  HandshakeCode,
-  type HandshakeErrorCode,
-  type HandshakeRequest,
-  parseHandshakeRequest,
-} from './handshake.ts';
+import { HandshakeCode, type HandshakeErrorCode, type HandshakeRequest, parseHandshakeRequest } from './handshake.ts';
 import type { TransportMessage } from './message.ts';
 import type { SettledServerOptions } from './options.ts';
 import { decodeFrame, MalformedFrame } from './wire.ts';
@@ -47,17 +40,4 @@ export function readFirstFrame(frame: Uint8Array, serverId: string, options: Set
     );
   }
   return { kind: 'request', codec, message, request: parsed.value };
-}
-
-/** The subset of an offer that this server speaks; undefined where nothing was offered, as River's clients do. */
-export function acceptExtensions(
-  offer: ExtensionOffer | undefined,
-  options: SettledServerOptions,
-): AcceptedExtensions | undefined {
-  if (offer === undefined) return undefined;
-  const { extensions, heartbeatIntervalMs: intervalMs, heartbeatsUntilDead: misses } = options;
-  return {
-    ...(offer.heartbeat !== undefined && extensions.heartbeat ? { heartbeat: { intervalMs, misses } } : {}),
-    ...(offer.deadline !== undefined && extensions.deadline ? { deadline: {} } : {}),
-  };
 }

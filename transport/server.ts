@@ -1,9 +1,10 @@
 import type { Codec } from '../codec/codec.ts';
 import type { Connection } from './connection.ts';
 import { HoldfastError, ProtocolError } from './errors.ts';
+import { type AcceptedExtensions, acceptedOf, type ResumeAnswer, sameExtensions } from './extensions.ts';
 import {
-  type AcceptedExtensions,
   HandshakeCode,
+  type HandshakeRequest,
   type HandshakeResponse,
   handshakeResponseMessage,
   type ServerHandshake,
@@ -11,7 +12,7 @@ import {
 import { type IncomingMessage, rehandshakeRequest } from './message.ts';
 import { type ServerTransportOptions, type SettledServerOptions, settleServerOptions } from './options.ts';
 import { Replaced } from './replaced.ts';
-import { acceptExtensions, type FirstFrame, readFirstFrame } from './request.ts';
+import { type FirstFrame, readFirstFrame } from './request.ts';
 import { decideResume, type OldSession } from './resume.ts';
 import { SessionCore, type SessionEnvironment } from './session/core.ts';
 import { noClientEvents } from './session/owner.ts';
@@ -40,6 +41,8 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
   /** With `coexist`: keys of the sessions of each client id. */
   readonly #keysByClient = new Map<string, Set<string>>();
   #ordinal = 0;
+  /** Random per transport: who holds another one spoke to another memory. */
+  readonly #instance: string;
   readonly #newId = (): string => this.clock.id();
   readonly #wallNow = (): number => this.clock.wallNow();
   #handshake: ServerHandshake | undefined;
@@ -49,6 +52,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
   constructor(clientId: string = 'SERVER', options: ServerTransportOptions = {}) {
     super(clientId, settleServerOptions(options));
     const { queue } = this;
+    this.#instance = this.clock.id() + this.clock.id();
     this.#replaced = new Replaced(this.wheel, this.options.sessionDisconnectGraceMs);
     this.#environment = this.environmentFor({
       ...this.sharedEvents(),
@@ -202,7 +206,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     const { pending, codec, message, request } = asked;
     const stranger = this.#sessionsOf(message.from).find((session) => session.core.principal !== credentials.principal);
     const current = this.sessions.get(this.#key(message.from, request.sessionId)) ?? stranger;
-    const accepted = acceptExtensions(request.extensions, this.options);
+    const accepted = acceptedOf(request.extensions, this.options, this.#standing(current?.core, request));
     const decision = decideResume(
       {
         sessionId: request.sessionId,
@@ -210,10 +214,12 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
         ordinal: pending.ordinal,
         principal: credentials.principal,
         agrees: current === undefined || agrees(current.core, codec, accepted),
+        resume: accepted?.resume === undefined ? undefined : request.extensions?.resume,
       },
       current === undefined ? undefined : describe(current),
       this.options.duplicateClient,
       request.extensions !== undefined && this.#replaced.has(message.from, request.sessionId, credentials.principal),
+      this.#instance,
     );
     switch (decision.kind) {
       case 'ignore':
@@ -230,6 +236,19 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
       default:
         decision satisfies never;
     }
+  }
+
+  /** Where this server stands, as a client learns it that asks to resume: once it has confirmed what the client has. */
+  #standing(core: SessionCore | undefined, { sessionId, expectedSessionState }: HandshakeRequest): ResumeAnswer {
+    const instance = this.#instance;
+    if (core?.id !== sessionId) return { instance, nextExpectedSeq: 0, oldestUnackedSeq: 0, nextSeq: 0 };
+    const { ack: nextExpectedSeq, oldestUnackedSeq: oldest, nextSeq } = core.ledger;
+    return {
+      instance,
+      nextExpectedSeq,
+      oldestUnackedSeq: Math.max(oldest, expectedSessionState.nextExpectedSeq),
+      nextSeq,
+    };
   }
 
   #begin(
@@ -251,6 +270,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     const span = this.telemetry.startSpan('holdfast.session', 'server', attributes, message.tracing);
     const core = new SessionCore(request.sessionId, this.clientId, message.from, this.#environment, span);
     core.agree({ codec, extensions, zero: pending.requestArrivedAt ?? this.clock.now() });
+    if (extensions?.resume !== undefined) core.resumeToken = request.extensions?.resume?.token;
     this.#adopt(core, credentials);
     this.#track(core);
     this.install(waitingToConnected(pending, core, answer), true);
@@ -274,8 +294,9 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     const { core } = session;
     const answer = this.#encodeOk(asked, extensions);
     if (answer === undefined) return;
-    // Nothing was ever heard of this session: its first answer may have been lost, and then its time begins now.
-    if (core.agreement !== undefined && core.ledger.ack === 0 && pending.requestArrivedAt !== undefined) {
+    // The client counts from the request that was answered. Without `resume` it does not say whether any was.
+    const wasAnswered = request.extensions?.resume?.everConnected ?? core.ledger.ack > 0;
+    if (core.agreement !== undefined && !wasAnswered && pending.requestArrivedAt !== undefined) {
       core.agreement = { ...core.agreement, zero: pending.requestArrivedAt };
     }
     core.ledger.confirm(request.expectedSessionState.nextExpectedSeq);
@@ -397,6 +418,7 @@ function describe(session: Session): OldSession {
     isConnected: session.state === 'Connected',
     ordinal: core.attachedOrdinal,
     principal: core.principal,
+    token: core.resumeToken,
     ack: core.ledger.ack,
     oldestUnackedSeq: core.ledger.oldestUnackedSeq,
     nextSeq: core.ledger.nextSeq,
@@ -406,5 +428,5 @@ function describe(session: Session): OldSession {
 /** Codec and extensions are fixed by a session's first answer. */
 function agrees(core: SessionCore, codec: Codec, extensions: AcceptedExtensions | undefined): boolean {
   const agreed = core.agreement;
-  return agreed?.codec === codec && JSON.stringify(agreed.extensions) === JSON.stringify(extensions);
+  return agreed?.codec === codec && sameExtensions(agreed.extensions, extensions);
 }

@@ -49,13 +49,17 @@ describe.each(matrix)('the handshake of a client over $name', ({ transport, code
         protocolVersion: 'v2.0',
         sessionId: set.client.findSession('SERVER')?.id,
         expectedSessionState: { nextExpectedSeq: 0, nextSentSeq: 0 },
-        extensions: { heartbeat: {}, deadline: {} },
+        extensions: {
+          heartbeat: {},
+          deadline: {},
+          resume: { token: expect.stringMatching(/^\w{24}$/), everConnected: false, nextSeq: 0 },
+        },
       },
     });
   });
 
   test('offers nothing where every extension is switched off, as River’s clients do', async () => {
-    await using set = await setup({ extensions: { heartbeat: false, deadline: false } });
+    await using set = await setup({ extensions: { heartbeat: false, deadline: false, resume: false } });
     set.client.connect('SERVER');
     const peer = await set.server.accepted();
     expect((await peer.next()).payload).not.toHaveProperty('extensions');

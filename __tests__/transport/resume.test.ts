@@ -9,6 +9,7 @@ const held: OldSession = {
   isConnected: false,
   ordinal: 10,
   principal: undefined,
+  token: undefined,
   ack: 3,
   oldestUnackedSeq: 2,
   nextSeq: 5,
@@ -20,6 +21,7 @@ const asked: ResumeRequest = {
   ordinal: 11,
   principal: undefined,
   agrees: true,
+  resume: undefined,
 };
 
 const fresh = { nextExpectedSeq: 0, nextSentSeq: 0 };
@@ -35,7 +37,8 @@ function decide(
   mode: Mode = 'replace',
   replaced = false,
 ) {
-  return decideResume({ ...asked, ...request }, old === undefined ? undefined : { ...held, ...old }, mode, replaced);
+  const session = old === undefined ? undefined : { ...held, ...old };
+  return decideResume({ ...asked, ...request }, session, mode, replaced, 'instance-1');
 }
 
 describe.each(modes)('with duplicateClient %s, a server that holds no session for the peer', (mode) => {
@@ -207,5 +210,49 @@ describe('any request', () => {
               const canFill = sent <= ack && oldest <= expected && expected <= next;
               expect(outcomeOf(decide(request, old))).toBe(canFill ? 'resume' : 'SESSION_STATE_MISMATCH');
             }
+  });
+});
+
+describe.each(modes)('with duplicateClient %s, a session that has a token', (mode) => {
+  const token = 'a token of twenty-four characters'.slice(0, 24);
+  const proof = { token, everConnected: true, instance: 'instance-1', nextSeq: 4 };
+  const own = { token };
+
+  test('is resumed with its token', () => {
+    expect(decide({ resume: proof }, own, mode)).toEqual({ kind: 'resume' });
+  });
+
+  test('is resumed by a client that never got its first answer, and so knows no instance', () => {
+    const first = { token, everConnected: false, nextSeq: 0 };
+    const untouched = { ...own, ack: 0, oldestUnackedSeq: 0, nextSeq: 0 };
+    expect(decide({ expected: fresh, resume: first }, untouched, mode)).toEqual({ kind: 'resume' });
+  });
+
+  test.each([
+    ['without it', undefined],
+    ['with another', { ...proof, token: `${token.slice(0, -1)}X` }],
+    ['with a part of it', { ...proof, token: token.slice(0, -1) }],
+    ['by a client that sent less than arrived', { ...proof, nextSeq: 2 }],
+    ['by a client that spoke to another instance', { ...proof, instance: 'instance-2' }],
+  ])('is not resumed %s', (_how, resume) => {
+    expect(outcomeOf(decide({ resume }, own, mode))).toBe('SESSION_STATE_MISMATCH');
+  });
+});
+
+describe.each(modes)('with duplicateClient %s, a client that was connected before', (mode) => {
+  const proof = { token: 'x'.repeat(24), everConnected: true, instance: 'instance-1', nextSeq: 0 };
+
+  test('is told that its session is lost, even where nothing was ever said in it', () => {
+    expect(outcomeOf(decide({ expected: fresh, resume: proof }, undefined, mode))).toBe('SESSION_STATE_MISMATCH');
+  });
+
+  test('is told so by another instance', () => {
+    const elsewhere = { ...proof, instance: 'instance-2' };
+    expect(outcomeOf(decide({ expected: fresh, resume: elsewhere }, undefined, mode))).toBe('SESSION_STATE_MISMATCH');
+  });
+
+  test('begins a session where it never got an answer', () => {
+    const first = { token: 'x'.repeat(24), everConnected: false, nextSeq: 0 };
+    expect(decide({ expected: fresh, resume: first }, undefined, mode)).toEqual({ kind: 'new' });
   });
 });

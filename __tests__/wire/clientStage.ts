@@ -26,7 +26,7 @@ export class ClientStage extends Stage {
     const { clock } = this;
     const { metadata } = scenario;
     const { offersExtensions } = manner;
-    const extensions = { heartbeat: offersExtensions, deadline: offersExtensions };
+    const extensions = { heartbeat: offersExtensions, deadline: offersExtensions, resume: offersExtensions };
     this.transport = new RawClientTransport('client-1', { clock, codec, extensions });
     this.transport.addEventListener('protocolError', this.onProtocolError);
     const client = createClient<typeof services>(this.transport, 'SERVER', {

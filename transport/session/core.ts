@@ -1,7 +1,7 @@
 import type { Codec } from '../../codec/codec.ts';
 import type { CancelTimer, Clock } from '../clock.ts';
 import { SessionBufferFullError, SessionClosedError, TooManyStreamsError } from '../errors.ts';
-import type { AcceptedExtensions } from '../handshake.ts';
+import type { AcceptedExtensions } from '../extensions.ts';
 import type { Logger } from '../log.ts';
 import {
   ControlFlags,
@@ -65,6 +65,8 @@ export class SessionCore implements SessionPort {
   agreement: Agreement | undefined;
   /** When the peer has been away too long, on our clock. One absolute deadline: retries do not move it. */
   graceDeadline: number;
+  /** Proves whose session it is, where `resume` is spoken: chosen by the client, kept by the server. Never logged. */
+  resumeToken: string | undefined;
   /** Server: ordinal of the connection that last attached. */
   attachedOrdinal = -1;
   /** Server: what the validator returned last. */

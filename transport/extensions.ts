@@ -1,0 +1,182 @@
+import type { SettledTransportOptions } from './options.ts';
+
+/**
+ * What is spoken beyond River v2.0, where both sides say so in the handshake. River ignores the fields. What a session's
+ * first answer accepted holds for the whole session.
+ * @see PROTOCOL.md, "Extensions"
+ */
+
+/** What the client says of the session it wants to go on with. Counters alone cannot tell a server that lost its memory from a new session. */
+export interface ResumeOffer {
+  /** Chosen by the client with the session, the same in every handshake of it; proves that the session is the client's. Never logged. */
+  token: string;
+  /** True once the client got an answer for this session. */
+  everConnected: boolean;
+  /** The server's, from that answer. */
+  instance?: string | undefined;
+  /** The seq of the client's next message. */
+  nextSeq: number;
+}
+
+/** Where the server stands, as the client says it in `expectedSessionState` and {@link ResumeOffer}. */
+export interface ResumeAnswer {
+  /** Random per server transport: another one has another memory. */
+  instance: string;
+  /** Its ack. */
+  nextExpectedSeq: number;
+  /** The seq of its oldest unconfirmed message, or its next. */
+  oldestUnackedSeq: number;
+  nextSeq: number;
+}
+
+/** What a client offers. An extension that is absent is not spoken. */
+export interface ExtensionOffer {
+  heartbeat?: Record<string, never> | undefined;
+  deadline?: Record<string, never> | undefined;
+  resume?: ResumeOffer | undefined;
+}
+
+/** What a server accepts of it. */
+export interface AcceptedExtensions {
+  /** The server's own interval and misses, so that the two sides cannot disagree. */
+  heartbeat?: { intervalMs: number; misses: number } | undefined;
+  deadline?: Record<string, never> | undefined;
+  resume?: ResumeAnswer | undefined;
+}
+
+/** Either an extension's fields, or why they are none. */
+export type ParsedExtensions<T> = { ok: true; value: T } | { ok: false; reason: string };
+
+/** 128 bits in the densest alphabet that is usual; ours has 24 characters. */
+const MIN_TOKEN_LENGTH = 16;
+const MAX_TOKEN_LENGTH = 256;
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isCounter(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0; // isSafeInteger says it is a number
+}
+
+function isToken(value: unknown): value is string {
+  return typeof value === 'string' && value.length >= MIN_TOKEN_LENGTH && value.length <= MAX_TOKEN_LENGTH;
+}
+
+function fail(reason: string): { ok: false; reason: string } {
+  return { ok: false, reason: `extensions.${reason}` };
+}
+
+function parseResumeOffer(value: unknown): ParsedExtensions<ResumeOffer> {
+  if (!isRecord(value)) return fail('resume: expected an object');
+  const { token, everConnected, instance, nextSeq } = value;
+  // What came is not repeated: a token does not belong into a log.
+  if (!isToken(token)) return fail(`resume.token: expected ${MIN_TOKEN_LENGTH} to ${MAX_TOKEN_LENGTH} characters`);
+  if (typeof everConnected !== 'boolean') return fail('resume.everConnected: expected a boolean');
+  if (instance !== undefined && typeof instance !== 'string') return fail('resume.instance: expected a string');
+  if (!isCounter(nextSeq)) return fail('resume.nextSeq: expected an integer from 0');
+  return { ok: true, value: { token, everConnected, instance, nextSeq } };
+}
+
+function parseResumeAnswer(value: unknown): ParsedExtensions<ResumeAnswer> {
+  if (!isRecord(value)) return fail('resume: expected an object');
+  const { instance, nextExpectedSeq, oldestUnackedSeq, nextSeq } = value;
+  if (typeof instance !== 'string' || instance === '') return fail('resume.instance: expected a string');
+  if (!isCounter(nextExpectedSeq)) return fail('resume.nextExpectedSeq: expected an integer from 0');
+  if (!isCounter(oldestUnackedSeq)) return fail('resume.oldestUnackedSeq: expected an integer from 0');
+  if (!isCounter(nextSeq)) return fail('resume.nextSeq: expected an integer from 0');
+  return { ok: true, value: { instance, nextExpectedSeq, oldestUnackedSeq, nextSeq } };
+}
+
+/** Reads what a client offers. Unknown extensions are dropped: they are not accepted. */
+export function parseOffer(extensions: unknown): ParsedExtensions<ExtensionOffer> {
+  if (!isRecord(extensions)) return { ok: false, reason: 'extensions: expected an object' };
+  const offer: ExtensionOffer = {};
+  if (isRecord(extensions['heartbeat'])) offer.heartbeat = {};
+  if (isRecord(extensions['deadline'])) offer.deadline = {};
+  if (extensions['resume'] === undefined) return { ok: true, value: offer };
+  const resume = parseResumeOffer(extensions['resume']);
+  if (!resume.ok) return resume;
+  return { ok: true, value: { ...offer, resume: resume.value } };
+}
+
+/** Reads what a server accepted. */
+export function parseAccepted(extensions: unknown): ParsedExtensions<AcceptedExtensions> {
+  if (!isRecord(extensions)) return { ok: false, reason: 'extensions: expected an object' };
+  const accepted: AcceptedExtensions = {};
+  const { heartbeat, deadline, resume } = extensions;
+  if (heartbeat !== undefined) {
+    if (!isRecord(heartbeat)) return fail('heartbeat: expected an object');
+    const { intervalMs, misses } = heartbeat;
+    if (!isCounter(intervalMs) || intervalMs === 0 || !isCounter(misses) || misses === 0) {
+      return fail(`heartbeat: expected intervalMs and misses above 0, got ${String(intervalMs)} and ${String(misses)}`);
+    }
+    accepted.heartbeat = { intervalMs, misses };
+  }
+  if (deadline !== undefined) accepted.deadline = {};
+  if (resume !== undefined) {
+    const parsed = parseResumeAnswer(resume);
+    if (!parsed.ok) return parsed;
+    accepted.resume = parsed.value;
+  }
+  return { ok: true, value: accepted };
+}
+
+/** What a client offers, by its options. */
+export function offerOf(
+  { extensions }: SettledTransportOptions,
+  resume: ResumeOffer | undefined,
+): ExtensionOffer | undefined {
+  const offer: ExtensionOffer = {
+    ...(extensions.heartbeat ? { heartbeat: {} } : {}),
+    ...(extensions.deadline ? { deadline: {} } : {}),
+    ...(extensions.resume && resume !== undefined ? { resume } : {}),
+  };
+  return Object.keys(offer).length === 0 ? undefined : offer;
+}
+
+/** The subset of an offer that a server speaks; undefined where nothing was offered, as River's clients do. */
+export function acceptedOf(
+  offer: ExtensionOffer | undefined,
+  { extensions, heartbeatIntervalMs: intervalMs, heartbeatsUntilDead: misses }: SettledTransportOptions,
+  resume: ResumeAnswer,
+): AcceptedExtensions | undefined {
+  if (offer === undefined) return undefined;
+  return {
+    ...(offer.heartbeat !== undefined && extensions.heartbeat ? { heartbeat: { intervalMs, misses } } : {}),
+    ...(offer.deadline !== undefined && extensions.deadline ? { deadline: {} } : {}),
+    ...(offer.resume !== undefined && extensions.resume ? { resume } : {}),
+  };
+}
+
+/** What a server accepted of what it was offered; it cannot accept anything else. */
+export function onlyOffered(
+  accepted: AcceptedExtensions | undefined,
+  { extensions }: SettledTransportOptions,
+): AcceptedExtensions | undefined {
+  if (accepted === undefined || !(extensions.heartbeat || extensions.deadline || extensions.resume)) return undefined;
+  return {
+    ...(extensions.heartbeat && accepted.heartbeat !== undefined ? { heartbeat: accepted.heartbeat } : {}),
+    ...(extensions.deadline && accepted.deadline !== undefined ? { deadline: {} } : {}),
+    ...(extensions.resume && accepted.resume !== undefined ? { resume: accepted.resume } : {}),
+  };
+}
+
+/** True if two answers agree on everything that holds for a whole session. */
+export function sameExtensions(a: AcceptedExtensions | undefined, b: AcceptedExtensions | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return (
+    a.heartbeat?.intervalMs === b.heartbeat?.intervalMs &&
+    a.heartbeat?.misses === b.heartbeat?.misses &&
+    (a.deadline === undefined) === (b.deadline === undefined) &&
+    a.resume?.instance === b.resume?.instance
+  );
+}
+
+/** Compares two secrets in a time that depends on their lengths alone. */
+export function sameToken(a: string, b: string): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let i = 0; i < a.length; i++) difference |= a.charCodeAt(i) ^ b.charCodeAt(i);
+  return difference === 0;
+}
