@@ -1,19 +1,14 @@
 import type { Codec } from '../codec/codec.ts';
+import { ClientIndex } from './clientIndex.ts';
 import type { Connection } from './connection.ts';
 import { HoldfastError, ProtocolError } from './errors.ts';
-import { type AcceptedExtensions, acceptedOf, type ResumeAnswer, sameExtensions } from './extensions.ts';
-import {
-  HandshakeCode,
-  type HandshakeRequest,
-  type HandshakeResponse,
-  handshakeResponseMessage,
-  type ServerHandshake,
-} from './handshake.ts';
+import { type AcceptedExtensions, acceptedOf } from './extensions.ts';
+import { HandshakeCode, type HandshakeResponse, handshakeResponseMessage, type ServerHandshake } from './handshake.ts';
 import { type IncomingMessage, rehandshakeRequest } from './message.ts';
 import { type ServerTransportOptions, type SettledServerOptions, settleServerOptions } from './options.ts';
 import { Replaced } from './replaced.ts';
 import { type FirstFrame, readFirstFrame } from './request.ts';
-import { decideResume, type OldSession } from './resume.ts';
+import { decideResume } from './resume.ts';
 import { SessionCore, type SessionEnvironment } from './session/core.ts';
 import { noClientEvents } from './session/owner.ts';
 import type { SessionConnected } from './session/SessionConnected.ts';
@@ -25,6 +20,7 @@ import {
   waitingAndNoConnectionToConnected,
   waitingToConnected,
 } from './session/transitions.ts';
+import { agreesWith, describeSession, standingOf } from './standing.ts';
 import type { StreamOpener } from './stream.ts';
 import { Transport } from './transport.ts';
 import { type Credentials, judgeMetadata, type MetadataVerdict } from './validation.ts';
@@ -38,8 +34,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
   readonly #pending = new Set<SessionWaitingForHandshake>();
   readonly #environment: SessionEnvironment;
   readonly #replaced: Replaced;
-  /** With `coexist`: keys of the sessions of each client id. */
-  readonly #keysByClient = new Map<string, Set<string>>();
+  readonly #index: ClientIndex;
   #ordinal = 0;
   /** Random per transport: who holds another one spoke to another memory. */
   readonly #instance: string;
@@ -53,6 +48,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     super(clientId, settleServerOptions(options));
     const { queue } = this;
     this.#instance = this.clock.id() + this.clock.id();
+    this.#index = new ClientIndex(this.options.duplicateClient === 'coexist');
     this.#replaced = new Replaced(this.wheel, this.options.sessionDisconnectGraceMs);
     this.#environment = this.environmentFor({
       ...this.sharedEvents(),
@@ -126,18 +122,14 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     return this.#opener;
   }
 
-  protected override keyOf(core: SessionCore): string {
-    return this.#key(core.to, core.id);
-  }
-
-  #key(clientId: string, sessionId: string): string {
-    // JSON, so that no two pairs of ids make one key.
-    return this.options.duplicateClient === 'coexist' ? JSON.stringify([clientId, sessionId]) : clientId;
+  protected override keyOf({ to, id }: SessionCore): string {
+    return this.#index.keyOf(to, id);
   }
 
   #sessionsOf(clientId: string): Session[] {
-    const keys = this.options.duplicateClient === 'coexist' ? (this.#keysByClient.get(clientId) ?? []) : [clientId];
-    return [...keys].map((key) => this.sessions.get(key)).filter((session) => session !== undefined);
+    return [...this.#index.keysOf(clientId)]
+      .map((key) => this.sessions.get(key))
+      .filter((session) => session !== undefined);
   }
 
   protected override onClose(): void {
@@ -150,9 +142,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
   protected override onHandshakeInterrupted(): void {}
 
   protected override onEnded(core: SessionCore): void {
-    const keys = this.#keysByClient.get(core.to);
-    keys?.delete(this.keyOf(core));
-    if (keys?.size === 0) this.#keysByClient.delete(core.to);
+    this.#index.remove(core);
   }
 
   readonly #dropPending = (pending: SessionWaitingForHandshake, reason: string): void => {
@@ -181,7 +171,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
 
   #validate(asked: Asked): void {
     const { pending, message, request } = asked;
-    const old = this.sessions.get(this.#key(message.from, request.sessionId))?.core;
+    const old = this.sessions.get(this.#index.keyOf(message.from, request.sessionId))?.core;
     const same = old?.id === request.sessionId ? old : undefined;
     const peer = {
       ...pending.connection.info,
@@ -205,18 +195,18 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
   #decide(asked: Asked, credentials: Credentials): void {
     const { pending, codec, message, request } = asked;
     const stranger = this.#sessionsOf(message.from).find((session) => session.core.principal !== credentials.principal);
-    const current = this.sessions.get(this.#key(message.from, request.sessionId)) ?? stranger;
-    const accepted = acceptedOf(request.extensions, this.options, this.#standing(current?.core, request));
+    const current = this.sessions.get(this.#index.keyOf(message.from, request.sessionId)) ?? stranger;
+    const accepted = acceptedOf(request.extensions, this.options, standingOf(this.#instance, current?.core, request));
     const decision = decideResume(
       {
         sessionId: request.sessionId,
         expected: request.expectedSessionState,
         ordinal: pending.ordinal,
         principal: credentials.principal,
-        agrees: current === undefined || agrees(current.core, codec, accepted),
+        agrees: current === undefined || agreesWith(current.core, codec, accepted),
         resume: accepted?.resume === undefined ? undefined : request.extensions?.resume,
       },
-      current === undefined ? undefined : describe(current),
+      current === undefined ? undefined : describeSession(current),
       this.options.duplicateClient,
       request.extensions !== undefined && this.#replaced.has(message.from, request.sessionId, credentials.principal),
       this.#instance,
@@ -236,19 +226,6 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
       default:
         decision satisfies never;
     }
-  }
-
-  /** Where this server stands, as a client learns it that asks to resume: once it has confirmed what the client has. */
-  #standing(core: SessionCore | undefined, { sessionId, expectedSessionState }: HandshakeRequest): ResumeAnswer {
-    const instance = this.#instance;
-    if (core?.id !== sessionId) return { instance, nextExpectedSeq: 0, oldestUnackedSeq: 0, nextSeq: 0 };
-    const { ack: nextExpectedSeq, oldestUnackedSeq: oldest, nextSeq } = core.ledger;
-    return {
-      instance,
-      nextExpectedSeq,
-      oldestUnackedSeq: Math.max(oldest, expectedSessionState.nextExpectedSeq),
-      nextSeq,
-    };
   }
 
   #begin(
@@ -272,20 +249,13 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     core.agree({ codec, extensions, zero: pending.requestArrivedAt ?? this.clock.now() });
     if (extensions?.resume !== undefined) core.resumeToken = request.extensions?.resume?.token;
     this.#adopt(core, credentials);
-    this.#track(core);
+    this.#index.add(core);
     this.install(waitingToConnected(pending, core, answer), true);
   }
 
   #replace(old: Session): void {
     this.#replaced.add(old.to, old.id, old.core.principal);
     this.endSession(old, { code: 'peer_replaced', message: 'the client began another session' });
-  }
-
-  #track(core: SessionCore): void {
-    if (this.options.duplicateClient !== 'coexist') return;
-    const keys = this.#keysByClient.get(core.to) ?? new Set<string>();
-    keys.add(this.keyOf(core));
-    this.#keysByClient.set(core.to, keys);
   }
 
   /** The old connection is dropped, unconfirmed messages go again: exactly those the client says it lacks. */
@@ -409,24 +379,4 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
 
 function isRehandshakeResponse(payload: unknown): payload is { metadata?: unknown } {
   return typeof payload === 'object' && payload !== null && 'type' in payload && payload.type === 'REHANDSHAKE_RESP';
-}
-
-function describe(session: Session): OldSession {
-  const { core } = session;
-  return {
-    sessionId: core.id,
-    isConnected: session.state === 'Connected',
-    ordinal: core.attachedOrdinal,
-    principal: core.principal,
-    token: core.resumeToken,
-    ack: core.ledger.ack,
-    oldestUnackedSeq: core.ledger.oldestUnackedSeq,
-    nextSeq: core.ledger.nextSeq,
-  };
-}
-
-/** Codec and extensions are fixed by a session's first answer. */
-function agrees(core: SessionCore, codec: Codec, extensions: AcceptedExtensions | undefined): boolean {
-  const agreed = core.agreement;
-  return agreed?.codec === codec && sameExtensions(agreed.extensions, extensions);
 }
