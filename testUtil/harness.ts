@@ -132,6 +132,7 @@ export class Harness implements AsyncDisposable {
     add(this.clock.pendingTimers, 'timers');
     add(this.clock.pendingIo, 'callbacks');
     add(this.link.openSockets(), 'sockets');
+    add(this.link.openListeners(), 'listeners');
     for (const transport of [...this.#clients, ...this.#servers])
       add(transport.sessions.size, `sessions of ${transport.clientId}`);
     for (const server of this.#servers) add(server.pendingHandshakes, `pending handshakes of ${server.clientId}`);

@@ -35,6 +35,8 @@ export interface Link {
   setReachable(isReachable: boolean): void;
   /** Sockets that are open on the server's side. */
   openSockets(): number;
+  /** Listeners that transports put on what is not theirs: the socket server of the link. */
+  openListeners(): number;
   /** Where the servers are: a URL, the path of a socket, or the name of a server in memory. */
   readonly address: string;
   /** Opens a bare connection to the server `to`, for whoever speaks frames by hand. */
@@ -54,6 +56,7 @@ function memoryLink(clock: Clock): Link {
       network.isReachable = isReachable;
     },
     openSockets: () => network.connectionCount,
+    openListeners: () => network.serverCount,
     address: 'SERVER',
     dial: (to) => new Promise((resolve, reject) => network.connect(to, resolve, reject)),
     listen: (to, onConnection) => {
@@ -97,6 +100,7 @@ async function wsLink(clock: Clock): Promise<Link> {
       isReachable = value;
     },
     openSockets: () => sockets.size,
+    openListeners: () => wss.listenerCount('connection'),
     address: `ws://127.0.0.1:${port}`,
     dial: () =>
       new Promise((resolve, reject) => {
@@ -137,6 +141,8 @@ async function unixLink(clock: Clock): Promise<Link> {
       isReachable = value;
     },
     openSockets: () => sockets.size,
+    // One is the link's own.
+    openListeners: () => server.listenerCount('connection') - 1,
     address: path,
     dial: () =>
       new Promise((resolve, reject) => {

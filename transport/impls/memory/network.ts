@@ -98,6 +98,11 @@ export class MemoryNetwork {
     return new MemoryClientTransport(this, clientId, { clock: this.#clock, ...options });
   }
 
+  /** Servers that have not been closed. */
+  get serverCount(): number {
+    return this.#servers.size;
+  }
+
   /** Pipes that are open. */
   get connectionCount(): number {
     return this.#connections.size;
