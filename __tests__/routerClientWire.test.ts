@@ -53,10 +53,11 @@ interface Scene {
 async function scene(): Promise<Scene> {
   const h = await createHarness({ transport: 'memory', codec: JsonCodec });
   const peers: BarePeer[] = [];
-  h.link.listen('SERVER', (connection) => peers.push(new BarePeer(connection, JsonCodec)));
+  const stopListening = h.link.listen('SERVER', (connection) => peers.push(new BarePeer(connection, JsonCodec)));
   const client = createClient<Services>(h.client());
   h.holdsHandshakes = true;
   await h.settled();
+  stopListening();
   const [peer] = peers;
   if (peer === undefined) throw new Error('nobody dialled');
   await peer.acceptHandshake();

@@ -124,7 +124,9 @@ export abstract class ClientTransport extends Transport<SettledClientOptions> {
   protected override onDisconnected(session: Session): void {
     const intent = this.#intentOf(session.to);
     intent.dropped();
-    this.#pursue(intent);
+    if (intent.hasBudget) return this.#pursue(intent);
+    const message = this.#retriesExceeded(intent, session.id);
+    this.#giveUp(session, { code: 'retries_exceeded', message }, undefined);
   }
 
   protected override onEnded(core: SessionCore, end: SessionEnd): void {

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { createHarness } from '../../testUtil/harness.ts';
 import { matrix } from '../../testUtil/matrix.ts';
-import type { ServerTransportOptions } from '../../transport/options.ts';
+import type { ClientTransportOptions, ServerTransportOptions } from '../../transport/options.ts';
 import { BarePeer, messageOf } from '../support/barePeer.ts';
-import { Echo } from '../support/ports.ts';
+import { noExtensions } from '../support/extensions.ts';
+import { Echo, Recorder } from '../support/ports.ts';
 import { TransportEventLog } from '../support/transportEvents.ts';
 
 /** Metadata that says whom it speaks for. */
@@ -150,6 +151,21 @@ describe.each(matrix)('a client id over $name', ({ transport, codec }) => {
       expect(await late.handshake({ metadata, extensions: {} })).toMatchObject({ ok: true });
     });
 
+    test('tells nobody but the owner that a session was replaced', async () => {
+      await using set = await setup();
+      for (const sessionId of ['session-1', 'session-2']) {
+        using peer = await set.dial();
+        await peer.handshake({ metadata: { user: 'alice' }, sessionId, extensions: {} });
+      }
+      set.server.hardDisconnect();
+      using alice = await set.dial();
+      expect(await alice.handshake({ metadata: { user: 'alice' }, extensions: {} })).toMatchObject({
+        code: 'SESSION_REPLACED',
+      });
+      using mallory = await set.dial();
+      expect(await mallory.handshake({ metadata: { user: 'mallory' }, extensions: {} })).toMatchObject({ ok: true });
+    });
+
     test('remembers no more than a bounded number of them', async () => {
       await using set = await setup();
       const metadata = { user: 'alice' };
@@ -268,5 +284,49 @@ describe.each(matrix)('a client id over $name', ({ transport, codec }) => {
       });
       expect(set.server.sessions.size).toBe(2);
     });
+  });
+});
+
+describe.each(matrix)('two clients that share one id over $name', ({ transport, codec }) => {
+  async function setup(clientOptions: ClientTransportOptions = {}) {
+    const harness = await createHarness({ transport, codec });
+    harness.holdsHandshakes = true;
+    harness.clock.random = () => 0.5;
+    const server = harness.server();
+    const tabs = [1, 2].map(() => {
+      const client = harness.client(clientOptions, 'tab');
+      return { client, events: new TransportEventLog(client), call: new Recorder(client.openSession('SERVER'), 's1') };
+    });
+    const events = new TransportEventLog(server);
+    return { harness, server, tabs, events, [Symbol.asyncDispose]: () => harness[Symbol.asyncDispose]() };
+  }
+
+  test('and speak extensions: the later one stays, the earlier one is told why and does not come back by itself', async () => {
+    await using set = await setup();
+    const [first, second] = set.tabs;
+    await set.harness.advance(600_000);
+    const codes = set.tabs.map(({ events }) => events.codes.join());
+    expect(codes.sort()).toEqual(['', 'SESSION_REPLACED']);
+    const [loser, winner] = first?.events.codes.length === 0 ? [second, first] : [first, second];
+    expect(loser?.events.ends).toEqual(['handshake_rejected']);
+    expect(loser?.client.sessions.size).toBe(0);
+    expect(winner?.events.ends).toEqual([]);
+    expect(winner?.client.findSession('SERVER')?.isConnected).toBe(true);
+    expect(set.events.ends).toEqual(['peer_replaced']);
+  });
+
+  test('and speak none, as River’s do: they take turns, and ever more slowly', async () => {
+    await using set = await setup({ extensions: noExtensions, maxBackoffMs: 32_000 });
+    // Each has got something, so that neither can pass for new.
+    const echo = new Echo(set.server);
+    for (const { call } of set.tabs) call.open({});
+    await set.harness.advance(60_000);
+    const inOneMinute = set.events.ends.length;
+    expect(inOneMinute).toBeGreaterThan(4);
+    expect(inOneMinute).toBeLessThan(25);
+    await set.harness.advance(600_000);
+    expect(set.events.ends.length - inOneMinute).toBeLessThan(120);
+    for (const { call } of set.tabs) call.end();
+    echo.end();
   });
 });

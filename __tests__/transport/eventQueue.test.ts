@@ -114,6 +114,24 @@ describe('the event queue', () => {
     ]);
   });
 
+  test('runs something within the turn that is under way, or as a turn of its own', () => {
+    const { queue, log } = setup();
+    queue.run(() => {
+      queue.run(() => log.push('waits'));
+      queue.within(() => {
+        log.push('within');
+        queue.run(() => log.push('caused within'));
+      });
+      log.push('turn ends');
+    });
+    expect(log).toEqual(['within', 'turn ends', 'waits', 'caused within']);
+    queue.within(() => {
+      queue.run(() => log.push('after'));
+      log.push('alone');
+    });
+    expect(log.slice(4)).toEqual(['alone', 'after']);
+  });
+
   test('takes a chain of any length without growing the stack', () => {
     const { queue, errors } = setup();
     let left = 100_000;

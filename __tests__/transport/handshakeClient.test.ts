@@ -4,6 +4,7 @@ import { matrix } from '../../testUtil/matrix.ts';
 import type { ClientTransportOptions } from '../../transport/options.ts';
 import { type BarePeer, messageOf, sessionIdOf } from '../support/barePeer.ts';
 import { BareServer } from '../support/bareServer.ts';
+import { noExtensions } from '../support/extensions.ts';
 import { Recorder } from '../support/ports.ts';
 import { TransportEventLog } from '../support/transportEvents.ts';
 
@@ -59,7 +60,7 @@ describe.each(matrix)('the handshake of a client over $name', ({ transport, code
   });
 
   test('offers nothing where every extension is switched off, as River’s clients do', async () => {
-    await using set = await setup({ extensions: { heartbeat: false, deadline: false, resume: false } });
+    await using set = await setup({ extensions: noExtensions });
     set.client.connect('SERVER');
     const peer = await set.server.accepted();
     expect((await peer.next()).payload).not.toHaveProperty('extensions');

@@ -187,6 +187,36 @@ describe.each(matrix)('the handshake of a server over $name', ({ transport, code
     await set.expectUntouched();
   });
 
+  test('with a field of the wrong shape is malformed, whichever field and value, and touches nothing', async () => {
+    await using set = await establish();
+    const notCounters = [undefined, null, -1, 1.5, '0', {}, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY, 2n];
+    const wrong: [field: string, values: unknown[]][] = [
+      ['type', [undefined, null, 5, 'HANDSHAKE_RESP', 'handshake_req', {}]],
+      ['protocolVersion', [undefined, null, 2, {}]],
+      ['sessionId', [undefined, null, 5, '', {}, []]],
+      ['expectedSessionState', [undefined, null, 5, 'x', [], {}]],
+      ['nextExpectedSeq', notCounters],
+      ['nextSentSeq', notCounters],
+    ];
+    const survived: string[] = [];
+    for (const [field, values] of wrong) {
+      for (const value of values) {
+        const request = requestOf();
+        const payload = request['payload'] as Record<string, unknown>; // requestOf made it
+        const counts = field.startsWith('next');
+        const state = { nextExpectedSeq: 0, nextSentSeq: 0, ...(counts ? { [field]: value } : {}) };
+        request['payload'] = { ...payload, expectedSessionState: state, ...(counts ? {} : { [field]: value }) };
+        using peer = await dial(set.harness);
+        peer.send(request);
+        const { ok, code } = statusOf(await peer.next());
+        await peer.closed();
+        if (ok || code !== 'MALFORMED_HANDSHAKE') survived.push(`${field}: ${String(value)} → ${code}`);
+      }
+    }
+    expect(survived).toEqual([]);
+    await set.expectUntouched();
+  });
+
   test('that names somebody else’s session is refused, and the victim notices nothing', async () => {
     await using set = await establish();
     using peer = await dial(set.harness);

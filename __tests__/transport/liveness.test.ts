@@ -235,20 +235,26 @@ describe.each(matrix)('liveness over $name', ({ transport, codec }) => {
     set.expectNothingHappened();
   });
 
-  test('what waits unread while the process stalls counts as life', async () => {
+  test('what waits unread when the last miss is counted is read before the verdict, and counts as life', async () => {
     await using harness = await createHarness({ transport, codec });
-    const server = harness.server({ heartbeatIntervalMs: BEAT_MS, heartbeatsUntilDead: 1 });
+    // The first tick comes after half an interval.
+    harness.clock.random = () => 0;
+    const server = harness.server({ heartbeatIntervalMs: BEAT_MS, heartbeatsUntilDead: MISSES });
     const events = new TransportEventLog(server);
     using peer = new BarePeer(await harness.link.dial('SERVER'), codec);
     await peer.handshake({ extensions: { heartbeat: {} } });
     events.clear();
-    for (let seq = 0; seq < 6; seq++) {
-      await harness.advance(0.1 * BEAT_MS);
-      // Late by less than half an interval: the tick counts, and its verdict waits for what has arrived.
+    await harness.advance(2.2 * BEAT_MS);
+    for (let seq = 0; seq < 4; seq++) {
+      // One beat is unanswered; the next tick finds the answer unread, because the process stalls for a moment.
       peer.send(messageOf({ seq, streamId: 'heartbeat', controlFlags: 1, payload: { type: 'ACK' } }));
-      await harness.clock.stallAtOnce(0.9 * BEAT_MS);
+      await harness.clock.stallAtOnce(0.4 * BEAT_MS);
+      expect(events.lines).toEqual([]);
+      await harness.advance(2.6 * BEAT_MS);
     }
-    expect(events.lines).toEqual([]);
+    // The peer falls silent at last.
+    await harness.advance(BEAT_MS);
+    expect(events.lines).toEqual(['NoConnection']);
   });
 
   test('ticks that come late count nothing, and those that come in time still do', async () => {
@@ -578,13 +584,17 @@ describe.each(matrix)('dialling over $name', ({ transport, codec }) => {
   test('ends a backoff early also where no session waits for it', async () => {
     await using set = await setup({ baseIntervalMs: 30_000, sessionDisconnectGraceMs: 10_000 });
     set.client.connect('SERVER');
-    set.harness.holdsHandshakes = true;
-    await set.harness.advance(30_000);
+    // The session is over, and the dial for the next one is not due yet.
+    await set.harness.advance(20_000);
+    expect(set.client.sessions.size).toBe(0);
+    expect(set.dials).toHaveLength(1);
     set.harness.link.setReachable(true);
-    set.harness.holdsHandshakes = false;
     set.client.endBackoff();
     await set.harness.settled();
     expect(set.client.sessions.get('SERVER')?.state).toBe('Connected');
+    expect(set.dials).toHaveLength(2);
+    await set.harness.advance(60_000);
+    expect(set.dials).toHaveLength(2);
   });
 
   test('starts over with short waits only after a connection has held for one heartbeat interval', async () => {
@@ -602,11 +612,31 @@ describe.each(matrix)('dialling over $name', ({ transport, codec }) => {
     expect(set.client.sessions.get('SERVER')?.state).toBe('BackingOff');
     await set.harness.advance(30_000);
     expect(set.client.sessions.get('SERVER')?.state).toBe('Connected');
-    // It held: one jitter, which is nothing here.
+    // It held: one jitter, which is nothing here, and what failed before is forgotten.
+    set.dials.length = 0;
+    set.harness.link.setReachable(false);
     closeAllConnections(set.client);
-    await set.harness.settled();
-    await set.harness.advance(1);
+    await set.harness.advance(7_000);
+    expect(set.waits).toEqual([1_000, 2_000, 4_000]);
+    set.harness.link.setReachable(true);
+    await set.harness.advance(8_000);
     expect(set.client.sessions.get('SERVER')?.state).toBe('Connected');
+  });
+
+  test('does not sleep through what is left of the grace period', async () => {
+    await using set = await setup({ baseIntervalMs: 1_000, maxJitterMs: 0, sessionDisconnectGraceMs: 30_000 });
+    set.harness.link.setReachable(true);
+    const { id } = set.client.openSession('SERVER');
+    await set.harness.advance(10_000);
+    set.harness.link.setReachable(false);
+    set.harness.link.cut();
+    // By the backoff alone the next dial would come after the end of the session.
+    await set.harness.advance(16_000);
+    expect(set.client.sessions.get('SERVER')?.state).toBe('BackingOff');
+    set.harness.link.setReachable(true);
+    await set.harness.advance(13_000);
+    expect(set.client.sessions.get('SERVER')?.state).toBe('Connected');
+    expect(set.client.findSession('SERVER')?.id).toBe(id);
   });
 
   test('a server that accepts and drops is not dialled in a loop', async () => {

@@ -310,6 +310,8 @@ describe.each(matrix)('a re-handshake over $name', ({ transport, codec }) => {
     for (const late of ['REJECTED_BY_CUSTOM_HANDLER', { user: 'alice', n: 10 }]) {
       await using set = await setup();
       await set.harness.settled();
+      const failures: string[] = [];
+      set.server.bindLogger((message) => failures.push(message), 'error');
       const verdicts: ((verdict: unknown) => void)[] = [];
       set.validate = () => new Promise((resolve) => verdicts.push(resolve));
       set.server.requestRehandshake('client-1');
@@ -321,6 +323,7 @@ describe.each(matrix)('a re-handshake over $name', ({ transport, codec }) => {
       expect(set.session?.core.metadata).toEqual({ user: 'alice', n: 20 });
       verdicts[0]?.(late);
       await set.harness.settled();
+      expect(failures).toEqual([]);
       expect(set.events.ends).toEqual([]);
       expect(set.session?.core.metadata).toEqual({ user: 'alice', n: 20 });
     }

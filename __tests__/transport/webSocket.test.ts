@@ -659,6 +659,32 @@ describe('in a page', () => {
     expect(set.dials).toHaveLength(3);
   });
 
+  test('in a worker, which has no window, coming online ends a backoff as well', async () => {
+    Reflect.deleteProperty(globalThis, 'window');
+    Reflect.deleteProperty(globalThis, 'document');
+    const worker = new Target();
+    const methods = ['addEventListener', 'removeEventListener'] as const;
+    const before = methods.map((name): unknown => Reflect.get(globalThis, name));
+    for (const name of methods) Reflect.set(globalThis, name, worker[name].bind(worker));
+    try {
+      const clock = new VirtualClock(turns);
+      using set = client({ clock });
+      set.transport.connect('SERVER');
+      await clock.advance(100);
+      expect(worker.count).toBe(1);
+      worker.fire('online');
+      await clock.advance(0);
+      expect(set.dials).toHaveLength(2);
+      set.transport.close();
+      expect(worker.count).toBe(0);
+    } finally {
+      for (const [index, name] of methods.entries()) {
+        if (before[index] === undefined) Reflect.deleteProperty(globalThis, name);
+        else Reflect.set(globalThis, name, before[index]);
+      }
+    }
+  });
+
   test('nothing is listened to before the first dial, nor after close()', async () => {
     const clock = new VirtualClock(turns);
     using set = client({ clock });
