@@ -57,7 +57,7 @@ export interface ClientTransportOptions extends TransportOptions {
   maxJitterMs?: number | undefined;
   /** Ceiling of the backoff. Default 32 000. */
   maxBackoffMs?: number | undefined;
-  /** Failed attempts after which the client gives up by itself. Default unlimited. */
+  /** Failed attempts, connections that did not hold included, after which the client gives up by itself. Default unlimited. */
   attemptBudgetCapacity?: number | undefined;
   /** True for an error of a dial that no further dial can mend. Default: none is. */
   isFatalConnectionError?: ((error: unknown) => boolean) | undefined;
