@@ -66,7 +66,7 @@ export abstract class CallLifecycle implements StreamReceiver {
     this.port.closeStream(this.streamId);
     this.onEnded(error, requestWasOpen);
     if (error !== undefined) this.failSpan(error);
-    this.span.span.end();
+    this.span.end();
   }
 
   /**

@@ -32,6 +32,11 @@ export abstract class Connection {
     return undefined;
   }
 
+  /** Bytes given to {@link send} that have not left yet; 0 where the implementation cannot tell. */
+  get bufferedBytes(): number {
+    return 0;
+  }
+
   /** True once the pipe has ended, from whichever side. */
   get isEnded(): boolean {
     return this.#ended;

@@ -31,7 +31,7 @@ export interface OpenTelemetryApi {
 const kinds = { internal: 0, server: 1, client: 2 } as const;
 const STATUS_ERROR = 2;
 
-/** A span together with its trace context. */
+/** A span together with its trace context. None of its methods throws, whatever the API does. */
 export interface TracedSpan {
   readonly span: Span;
   /** What to send along, so that the peer's spans become children of this one. */
@@ -39,6 +39,7 @@ export interface TracedSpan {
   /** Runs `fn` with this span as the active one. */
   run<T>(fn: () => T): T;
   fail(error: unknown): void;
+  end(): void;
 }
 
 /** Starts spans, or does nothing at no cost where no API was handed in. */
@@ -60,13 +61,28 @@ const noSpan: Span = {
 };
 
 /** The span that nobody listens to. */
-export const NO_SPAN: TracedSpan = { span: noSpan, propagation: NO_TRACE, run: (fn) => fn(), fail: () => undefined };
+export const NO_SPAN: TracedSpan = {
+  span: noSpan,
+  propagation: NO_TRACE,
+  run: (fn) => fn(),
+  fail: () => undefined,
+  end: () => undefined,
+};
 
 /** Tracing switched off. */
 export const noTelemetry: Telemetry = { startSpan: () => NO_SPAN };
 
 function errorOf(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
+}
+
+/** Tracing must not break what it watches: an API that throws traces nothing, and that is all. */
+function attempt<T>(action: () => T, otherwise: T): T {
+  try {
+    return action();
+  } catch {
+    return otherwise;
+  }
 }
 
 class ApiSpan implements TracedSpan {
@@ -81,19 +97,39 @@ class ApiSpan implements TracedSpan {
   }
 
   get propagation(): PropagationContext {
-    const carrier: Record<string, string> = {};
-    this.#api.propagation.inject(this.#context, carrier);
-    return { traceparent: carrier['traceparent'] ?? '', tracestate: carrier['tracestate'] ?? '' };
+    return attempt(() => {
+      const carrier: Record<string, string> = {};
+      this.#api.propagation.inject(this.#context, carrier);
+      return { traceparent: carrier['traceparent'] ?? '', tracestate: carrier['tracestate'] ?? '' };
+    }, NO_TRACE);
   }
 
   run<T>(fn: () => T): T {
-    return this.#api.context.with(this.#context, fn);
+    // Whether it threw or the API did, `fn` runs once, and what it throws is its caller's.
+    let outcome: { value: T } | { thrown: unknown } | undefined;
+    const once = (): void => {
+      try {
+        outcome = { value: fn() };
+      } catch (thrown) {
+        outcome = { thrown };
+      }
+    };
+    attempt(() => void this.#api.context.with(this.#context, once), undefined);
+    if (outcome === undefined) return fn();
+    if ('thrown' in outcome) throw outcome.thrown;
+    return outcome.value;
   }
 
   fail(error: unknown): void {
-    const cause = errorOf(error);
-    this.span.recordException(cause);
-    this.span.setStatus({ code: STATUS_ERROR, message: cause.message });
+    attempt(() => {
+      const cause = errorOf(error);
+      this.span.recordException(cause);
+      this.span.setStatus({ code: STATUS_ERROR, message: cause.message });
+    }, undefined);
+  }
+
+  end(): void {
+    attempt(() => this.span.end(), undefined);
   }
 
   childContext(): unknown {
@@ -106,14 +142,15 @@ export function createTelemetry(api: OpenTelemetryApi | undefined): Telemetry {
   if (api === undefined) return noTelemetry;
   const tracer = api.trace.getTracer('holdfast');
   return {
-    startSpan(name, kind, attributes, parent) {
-      let context: unknown = api.context.active();
-      if (parent instanceof ApiSpan) context = parent.childContext();
-      else if (parent !== undefined && 'traceparent' in parent && parent.traceparent !== '') {
-        context = api.propagation.extract(api.context.active(), { ...parent });
-      }
-      const span = tracer.startSpan(name, { kind: kinds[kind], attributes }, context);
-      return new ApiSpan(api, span, api.trace.setSpan(context, span));
-    },
+    startSpan: (name, kind, attributes, parent) =>
+      attempt(() => {
+        let context: unknown = api.context.active();
+        if (parent instanceof ApiSpan) context = parent.childContext();
+        else if (parent !== undefined && 'traceparent' in parent && parent.traceparent !== '') {
+          context = api.propagation.extract(api.context.active(), { ...parent });
+        }
+        const span = tracer.startSpan(name, { kind: kinds[kind], attributes }, context);
+        return new ApiSpan(api, span, api.trace.setSpan(context, span));
+      }, NO_SPAN),
   };
 }

@@ -30,7 +30,15 @@ function expiryOf(value: Date | number | undefined): number | undefined {
   const time = typeof value === 'number' ? value : value.getTime();
   if (Number.isNaN(time))
     throw new TypeError('expiry: expected a valid Date or milliseconds since the epoch, got an invalid one');
-  return Number.isFinite(time) ? time : undefined;
+  return time === Number.POSITIVE_INFINITY ? undefined : time;
+}
+
+/** A promise, or nothing, would equal nobody, or everybody. */
+function principalOf({ principal }: ServerHandshake, metadata: object): string | undefined {
+  if (principal === undefined) return undefined;
+  const value: unknown = principal(metadata);
+  if (typeof value !== 'string') throw new TypeError(`principal: expected a string, got ${typeof value}`);
+  return value;
 }
 
 function accept(handshake: ServerHandshake, value: unknown, now: number): MetadataVerdict {
@@ -45,7 +53,7 @@ function accept(handshake: ServerHandshake, value: unknown, now: number): Metada
     if (expiresAt !== undefined && expiresAt <= now) {
       return { kind: 'refused', code: HandshakeCode.RejectedByCustomHandler, reason: 'the credential has expired' };
     }
-    return { kind: 'accepted', credentials: { metadata: value, principal: handshake.principal?.(value), expiresAt } };
+    return { kind: 'accepted', credentials: { metadata: value, principal: principalOf(handshake, value), expiresAt } };
   } catch (error) {
     return failed(error);
   }

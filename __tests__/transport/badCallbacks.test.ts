@@ -6,10 +6,11 @@ import { matrix } from '../../testUtil/matrix.ts';
 import type { ClientTransport } from '../../transport/client.ts';
 import type { TransportEventName } from '../../transport/events.ts';
 import type { SettledTransportOptions } from '../../transport/options.ts';
+import type { OpenTelemetryApi } from '../../transport/telemetry.ts';
 import type { Transport } from '../../transport/transport.ts';
 import { BarePeer, messageOf, requestOf } from '../support/barePeer.ts';
 import { Bystander } from '../support/bystander.ts';
-import { Recorder } from '../support/ports.ts';
+import { Echo, Recorder } from '../support/ports.ts';
 import { TransportEventLog } from '../support/transportEvents.ts';
 
 const eventNames: TransportEventName[] = ['sessionStatus', 'sessionTransition', 'protocolError', 'transportStatus'];
@@ -170,6 +171,59 @@ describe.each(matrix)('an application that misbehaves over $name', ({ transport,
       set.call.end();
       await set.bystander.expectUndisturbed();
       await expectNoRejection();
+    },
+  );
+
+  test.each(['startSpan', 'setSpan', 'end', 'inject', 'extract'])(
+    'a telemetry API whose %s throws harms nobody',
+    async (name) => {
+      const fail = (): void => {
+        throw new Error('mine');
+      };
+      const span = {
+        setAttribute: () => undefined,
+        addEvent: () => undefined,
+        recordException: () => undefined,
+        setStatus: () => undefined,
+        end: name === 'end' ? fail : () => undefined,
+      };
+      const telemetry: OpenTelemetryApi = {
+        trace: {
+          getTracer: () => ({ startSpan: name === 'startSpan' ? fail : () => span }),
+          setSpan: name === 'setSpan' ? fail : () => ({}),
+        },
+        context: { active: () => ({}), with: (_context, fn) => fn() },
+        propagation: {
+          inject:
+            name === 'inject' ? fail : (_context, carrier) => Object.assign(carrier, { traceparent: '00-1-2-01' }),
+          extract: name === 'extract' ? fail : () => ({}),
+        },
+      };
+      await using harness = await createHarness({ transport, codec });
+      const server = harness.server({ telemetry });
+      const echo = new Echo(server);
+      const client = harness.client({ telemetry }, 'client-1');
+      const other = new Recorder(harness.client({}, 'client-2').openSession('SERVER'), 's2');
+      const call = new Recorder(client.openSession('SERVER'), 's1');
+      call.open(1);
+      other.open(1);
+      await harness.settled();
+      const session = client.sessions.get('SERVER');
+      if (session?.state === 'Connected') session.connection.break();
+      call.send(2);
+      await harness.advance(1_000);
+      expect(call.payloads).toEqual([1, 2]);
+      client.hardDisconnect();
+      await harness.advance(1_000);
+      expect(call.ends).toEqual(['closed_locally']);
+      expect(client.findSession('SERVER')?.isConnected).toBe(true);
+      other.send(2);
+      await harness.settled();
+      expect(other.payloads).toEqual([1, 2]);
+      other.end();
+      echo.end();
+      server.close();
+      expect(server.sessions.size).toBe(0);
     },
   );
 

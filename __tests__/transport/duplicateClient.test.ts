@@ -98,6 +98,24 @@ describe.each(matrix)('a client id over $name', ({ transport, codec }) => {
     expect(set.server.sessions.size).toBe(0);
   });
 
+  test.each([
+    { what: 'a promise', principal: (): unknown => Promise.resolve('alice') },
+    { what: 'nothing', principal: (): unknown => undefined },
+    { what: 'a number', principal: (): unknown => 5 },
+  ])(
+    'whose principal turns out to be $what is refused: it could not be compared with the next one',
+    async ({ principal }) => {
+      // Declared as returning text; JavaScript does not mind.
+      await using set = await setup({}, principal as () => string);
+      using peer = await set.dial();
+      expect(await peer.handshake({ metadata: { user: 'alice' } })).toMatchObject({
+        ok: false,
+        code: 'REJECTED_BY_CUSTOM_HANDLER',
+      });
+      expect(set.server.sessions.size).toBe(0);
+    },
+  );
+
   describe('with duplicateClient replace', () => {
     test('tells the old session’s owner that it was replaced, if it speaks extensions', async () => {
       await using set = await setup();

@@ -165,6 +165,7 @@ describe.each(matrix)('a re-handshake over $name', ({ transport, codec }) => {
   test.each([
     { when: 'an hour ago', ms: -3_600_000 },
     { when: 'now', ms: 0 },
+    { when: 'before time began', ms: Number.NEGATIVE_INFINITY },
   ])('does not save a credential that ended $when: whoever shows it is turned away, once', async ({ ms }) => {
     await using set = await setup();
     set.harness.holdsHandshakes = true;

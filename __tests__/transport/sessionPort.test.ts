@@ -131,6 +131,27 @@ describe.each(matrix)('a session over $name', ({ transport, codec }) => {
       );
     });
 
+    test('has room for a re-handshake where it is full, on either side', async () => {
+      await using set = await setup(limits, limits);
+      let made = 0;
+      set.server.setHandshake({ checkMetadata: () => undefined, validate: (metadata) => metadata });
+      set.client.setHandshake({ construct: () => ({ made: ++made }) });
+      await set.harness.settled();
+      const far = set.server.sessions.get('client-1')?.core;
+      if (far === undefined) throw new Error('expected a session');
+      // Filled within one turn: nothing is confirmed meanwhile.
+      for (const port of [set.port, far]) {
+        fill(port);
+        expect(() => {
+          for (let n = 0; n < 1_000; n++) port.send(dataMessage('s1', ''));
+        }).toThrow(SessionBufferFullError);
+      }
+      set.server.requestRehandshake('client-1');
+      await set.harness.advance(10_000);
+      expect(far.isOpen).toBe(true);
+      expect(far.metadata).toEqual({ made: 2 });
+    });
+
     test('is full for one session only', async () => {
       await using set = await setup(limits);
       await set.harness.settled();

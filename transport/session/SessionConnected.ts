@@ -75,7 +75,7 @@ export class SessionConnected extends IdentifiedState implements FrameSink {
       { 'holdfast.session_id': core.id },
       core.span,
     );
-    this.own(() => span.span.end());
+    this.own(() => span.end());
     // Read before anything is written: a connection may answer within the call that sends.
     this.own(
       connection.attach({
@@ -119,6 +119,10 @@ export class SessionConnected extends IdentifiedState implements FrameSink {
   /** Messages that an earlier connection had carried already and this one carried again. */
   get resent(): number {
     return this.#resent;
+  }
+
+  get bufferedBytes(): number {
+    return this.connection.bufferedBytes;
   }
 
   /** Called by the core with what was just appended to the ledger. What does not leave is sent again after a reconnect. */

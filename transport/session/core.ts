@@ -8,6 +8,7 @@ import {
   type IncomingMessage,
   isClosePayload,
   type OutgoingMessage,
+  REHANDSHAKE_STREAM_ID,
   type TransportMessage,
 } from '../message.ts';
 import type { SettledTransportOptions } from '../options.ts';
@@ -46,6 +47,8 @@ const CONTROL_RESERVE_BYTES = 256 * 1024;
 
 /** The state that can transmit: Connected. */
 export interface FrameSink {
+  /** Bytes that its connection has taken and not passed on. */
+  readonly bufferedBytes: number;
   transmit(frame: Uint8Array): void;
 }
 
@@ -130,7 +133,9 @@ export class SessionCore implements SessionPort {
   }
 
   get bufferedBytes(): number {
-    return this.ledger.unackedBytes + this.#outbox.bytes;
+    // A peer may acknowledge what it has not read: what its connection still holds counts as well.
+    const held = Math.max(this.ledger.unackedBytes, this.sink?.bufferedBytes ?? 0);
+    return held + this.#outbox.bytes;
   }
 
   /** Returns the frame, or undefined while the session waits for its first answer. */
@@ -151,6 +156,7 @@ export class SessionCore implements SessionPort {
 
   #assertRoom(message: OutgoingMessage, bytes: number): void {
     const isControl =
+      message.streamId === REHANDSHAKE_STREAM_ID ||
       (message.controlFlags & (ControlFlags.AckOnly | ControlFlags.StreamCancel)) !== 0 ||
       ((message.controlFlags & ControlFlags.StreamClose) !== 0 && isClosePayload(message.payload));
     const limit = this.env.options.maxSessionBufferBytes + (isControl ? CONTROL_RESERVE_BYTES : 0);
@@ -302,7 +308,7 @@ export class SessionCore implements SessionPort {
       () => this.env.opener()?.onSessionEnded(this),
       (error) => this.#receiverFailed(error),
     );
-    this.span.span.end();
+    this.span.end();
   }
 
   #tellEnd(receiver: StreamReceiver, end: SessionEnd): void {

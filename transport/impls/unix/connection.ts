@@ -38,6 +38,10 @@ export class UnixConnection extends Connection {
     return this.#socket.bytesRead;
   }
 
+  override get bufferedBytes(): number {
+    return this.#socket.writableLength;
+  }
+
   override send(frame: Uint8Array): boolean {
     if (this.isEnded || !this.#socket.writable) return false;
     this.#socket.write(withLength(frame));

@@ -2,6 +2,8 @@ import { FrameTooLargeError } from '../../errors.ts';
 
 /** A frame on a byte stream: its length as a big-endian uint32, then its bytes. */
 const PREFIX_BYTES = 4;
+/** What a socket reads at once is about this large; merging larger chunks would only copy them. */
+const MERGE_UP_TO_BYTES = 64 * 1024;
 
 /** Puts the length before a frame, in one buffer, so that they leave in one write. */
 export function withLength(frame: Uint8Array): Uint8Array {
@@ -25,11 +27,33 @@ export class FrameReader {
     this.#onFrame = onFrame;
   }
 
+  /** Pieces kept of a frame that is not whole: grows with the logarithm of its length. */
+  get chunkCount(): number {
+    return this.#chunks.length;
+  }
+
   /** @throws {FrameTooLargeError} as soon as the length is known */
   push(chunk: Uint8Array): void {
-    this.#chunks.push(chunk);
+    this.#keep(chunk);
     this.#bytes += chunk.length;
     while (this.#bytes >= this.#wanted) this.#step(this.#take(this.#wanted));
+  }
+
+  /**
+   * Small chunks are merged as they come, each with a neighbour no larger than itself, so that a byte at a time costs
+   * neither an object a byte nor more than a few copies of it.
+   */
+  #keep(chunk: Uint8Array): void {
+    let last = chunk;
+    for (let before = this.#chunks.at(-1); before !== undefined; before = this.#chunks.at(-1)) {
+      if (before.length > last.length || last.length > MERGE_UP_TO_BYTES) break;
+      this.#chunks.pop();
+      const merged = new Uint8Array(before.length + last.length);
+      merged.set(before);
+      merged.set(last, before.length);
+      last = merged;
+    }
+    this.#chunks.push(last);
   }
 
   #step(bytes: Uint8Array): void {

@@ -19,6 +19,8 @@ export interface WebSocketLike {
   onclose: ((event: never) => unknown) | null;
   send(data: OwnBytes): void;
   close(code?: number, reason?: string): void;
+  /** Bytes that were sent and have not left. */
+  readonly bufferedAmount?: number;
   /** Only `ws` has it: ends the socket without a goodbye. */
   terminate?(): void;
 }
@@ -74,6 +76,10 @@ export class WebSocketConnection extends Connection {
 
   override get bytesRead(): number | undefined {
     return this.#bytesRead?.();
+  }
+
+  override get bufferedBytes(): number {
+    return this.#ws.bufferedAmount ?? 0;
   }
 
   override send(frame: Uint8Array): boolean {

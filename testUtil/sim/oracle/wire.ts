@@ -1,0 +1,94 @@
+import { detectCodec } from '../../../codec/detect.ts';
+import { JsonCodec } from '../../../codec/json.ts';
+
+/**
+ * What a frame says, read by the oracle's own rules (PROTOCOL.md, "Envelope" and "Payloads"). Of the library it uses the
+ * codecs alone.
+ */
+export type Said =
+  | { readonly kind: 'request'; readonly sessionId: string; readonly nextExpected: number; readonly nextSent: number }
+  | { readonly kind: 'accepted'; readonly sessionId: string; readonly nextExpected: number | undefined }
+  | { readonly kind: 'refused'; readonly code: string }
+  | {
+      readonly kind: 'message';
+      readonly seq: number;
+      readonly ack: number;
+      readonly flags: number;
+      readonly streamId: string;
+      /** One of the numbered messages of the built-in programs. */
+      readonly isNumbered: boolean;
+    }
+  | { readonly kind: 'noise' };
+
+const NOISE: Said = { kind: 'noise' };
+const ACK_ONLY = 1;
+
+type Fields = Record<string, unknown>;
+
+function fieldsOf(value: unknown): Fields | undefined {
+  return typeof value === 'object' && value !== null ? (value as Fields) : undefined; // any object may be read by name
+}
+
+function numberOf(value: unknown): number {
+  return typeof value === 'number' ? value : Number.NaN;
+}
+
+function readHandshake(payload: Fields): Said | undefined {
+  if (payload['type'] === 'HANDSHAKE_REQ') {
+    const state = fieldsOf(payload['expectedSessionState']) ?? {};
+    return {
+      kind: 'request',
+      sessionId: String(payload['sessionId']),
+      nextExpected: numberOf(state['nextExpectedSeq']),
+      nextSent: numberOf(state['nextSentSeq']),
+    };
+  }
+  if (payload['type'] !== 'HANDSHAKE_RESP') return undefined;
+  const status = fieldsOf(payload['status']) ?? {};
+  if (status['ok'] !== true) return { kind: 'refused', code: String(status['code']) };
+  const resume = fieldsOf(fieldsOf(status['extensions'])?.['resume']);
+  const nextExpected = resume === undefined ? undefined : numberOf(resume['nextExpectedSeq']);
+  return { kind: 'accepted', sessionId: String(status['sessionId']), nextExpected };
+}
+
+function read(frame: Uint8Array): Said {
+  const codec = detectCodec(frame) ?? JsonCodec;
+  let value: unknown;
+  try {
+    value = codec.fromBuffer(frame);
+  } catch {
+    return NOISE;
+  }
+  const envelope = fieldsOf(value);
+  if (envelope === undefined) return NOISE;
+  const payload = fieldsOf(envelope['payload']);
+  const handshake = payload === undefined ? undefined : readHandshake(payload);
+  if (handshake !== undefined) return handshake;
+  return {
+    kind: 'message',
+    seq: numberOf(envelope['seq']),
+    ack: numberOf(envelope['ack']),
+    flags: numberOf(envelope['controlFlags']),
+    streamId: String(envelope['streamId']),
+    isNumbered: typeof payload?.['m'] === 'number',
+  };
+}
+
+/** True for a message that carries nothing but its ack. */
+export function isBeat(flags: number): boolean {
+  return (flags & ACK_ONLY) !== 0;
+}
+
+/** Reads frames, each once: what is sent again is the same bytes. */
+export class WireReader {
+  readonly #known = new WeakMap<Uint8Array, Said>();
+
+  read(frame: Uint8Array): Said {
+    let said = this.#known.get(frame);
+    if (said === undefined) {
+      said = read(frame);
+      this.#known.set(frame, said);
+    }
+    return said;
+  }
+}

@@ -1,0 +1,217 @@
+import type { Host, HostWitness } from '../engine/host.ts';
+import { Half, type Role } from './half.ts';
+import type { Oracle } from './oracle.ts';
+import { isBeat, type Said } from './wire.ts';
+
+/** Closing and cancelling have this much room above the limit. */
+const CONTROL_RESERVE_BYTES = 256 * 1024;
+
+interface SeenConnection {
+  sessionId: string | undefined;
+  /** What the client expects next, from its request. */
+  nextExpected: number;
+  hasEnded: boolean;
+  /** A frame came after it had ended. */
+  heardLate: boolean;
+}
+
+/**
+ * What one image of a process saw and did, on the wire. An image that lives through an earlier life tells its own witness,
+ * so that this has the memory the image has; nothing is judged until it is live.
+ */
+export class WireWitness implements HostWitness {
+  readonly oracle: Oracle;
+  readonly host: Host;
+  readonly role: Role;
+  /** The sessions of this image, ended ones too; the latest of an id. */
+  readonly halves = new Map<string, Half>();
+  lastDialAt: number | undefined;
+  /** The connection whose frame or end the process is being told of, within one event. */
+  protected telling: number | undefined;
+  protected readonly touched = new Set<Half>();
+  readonly #connections: SeenConnection[] = [];
+  readonly #doubts: { half: Half; invariant: string; message: string }[] = [];
+  readonly #attachedNow = new Set<Half>();
+
+  constructor(oracle: Oracle, host: Host, role: Role) {
+    this.oracle = oracle;
+    this.host = host;
+    this.role = role;
+  }
+
+  /** False while the image only remembers. */
+  get isJudged(): boolean {
+    return !this.host.isReplaying;
+  }
+
+  dialStarted(): void {
+    this.lastDialAt = this.host.now;
+    if (this.isJudged) this.oracle.note(this.host, 'dials');
+  }
+
+  connectionOpened(index: number): void {
+    this.#connections[index] = { sessionId: undefined, nextExpected: 0, hasEnded: false, heardLate: false };
+  }
+
+  connectionEnds(index: number, isTold: boolean): void {
+    if (isTold) this.telling = index;
+    const seen = this.#connections[index];
+    if (seen === undefined) return;
+    seen.hasEnded = true;
+    if (this.isJudged) this.oracle.note(this.host, `connection ${index} ends`);
+    if (seen.sessionId !== undefined) this.halves.get(seen.sessionId)?.attached.delete(index);
+  }
+
+  frameSent(index: number, frame: Uint8Array): void {
+    const said = this.oracle.wire.read(frame);
+    if (this.isJudged) this.#trace(index, said, frame.length, '→');
+    if (said.kind === 'accepted') this.#attach(index, said.sessionId, this.#connections[index]?.nextExpected ?? 0);
+    else if (said.kind === 'request') this.#remember(said);
+    else if (said.kind === 'message') this.#messageSent(index, said, frame.length);
+  }
+
+  frameArrives(index: number, frame: Uint8Array): void {
+    this.telling = index;
+    const said = this.oracle.wire.read(frame);
+    const seen = this.#connections[index];
+    if (this.isJudged) this.#trace(index, said, frame.length, seen?.hasEnded === true ? '✗' : '←');
+    if (seen === undefined) return;
+    if (seen.hasEnded) return this.#heardLate(seen);
+    if (said.kind === 'accepted') this.#attach(index, said.sessionId, said.nextExpected ?? 0);
+    else if (said.kind === 'request') seen.nextExpected = said.nextExpected;
+    else if (said.kind === 'message') this.#messageArrives(seen, said);
+  }
+
+  /** The event is over, microtasks included. */
+  settle(): void {
+    this.telling = undefined;
+    for (const half of this.touched) this.judge(half);
+    for (const { half, invariant, message } of this.#doubts) {
+      // A half that was taken back is judged when its client is connected again: invariant 3.
+      if (!half.isRestored && !this.oracle.isBlind(half.sessionId)) this.fail(invariant, message);
+    }
+    this.#doubts.length = 0;
+    this.touched.clear();
+    this.#attachedNow.clear();
+  }
+
+  /** Looks at a session after an event that concerned it. */
+  protected judge(half: Half): void {
+    if (half.attached.size > 1) this.doubt(half, '6', `${half.name} has ${half.attached.size} live connections`);
+  }
+
+  /**
+   * Something about a session does not hold, unless nothing is known of it any more, which the end of the event shows:
+   * what goes on after the loss of a half that nobody could notice contradicts everything.
+   */
+  protected doubt(half: Half, invariant: string, message: string): void {
+    if (this.isJudged) this.#doubts.push({ half, invariant, message });
+  }
+
+  protected fail(invariant: string, message: string): void {
+    if (this.isJudged) this.oracle.fail(invariant, message);
+  }
+
+  /** The session with that id, or a new one where it has ended or never was. */
+  protected halfOf(sessionId: string): Half {
+    const known = this.halves.get(sessionId);
+    if (known !== undefined && known.endedAt === undefined) return known;
+    const half = new Half(sessionId, this.role, this.host);
+    this.halves.set(sessionId, half);
+    if (this.isJudged) this.oracle.adopt(half);
+    return half;
+  }
+
+  /** The session that a connection carries or carried. */
+  protected sessionOf(index: number): string | undefined {
+    return this.#connections[index]?.sessionId;
+  }
+
+  /** @param peerExpects what the other side says it expects next: everything below has arrived there */
+  #attach(index: number, sessionId: string, peerExpects: number): void {
+    const seen = this.#connections[index];
+    if (seen === undefined) return;
+    seen.sessionId = sessionId;
+    const half = this.halfOf(sessionId);
+    // Connections are numbered in the order in which they came: the latest dial is the one its client believes in.
+    if (this.role === 'server' && index < half.newest)
+      this.doubt(half, '6', `connection ${index} took ${half.name} from connection ${half.newest}, a later one`);
+    half.newest = Math.max(half.newest, index);
+    half.connection = index;
+    half.attached.add(index);
+    half.lastArrivalAt = this.host.now;
+    half.confirm(Math.min(peerExpects, half.sentNext));
+    this.touched.add(half);
+    this.#attachedNow.add(half);
+  }
+
+  #remember({ sessionId, nextExpected, nextSent }: Extract<Said, { kind: 'request' }>): void {
+    const half = this.halves.get(sessionId);
+    if (half === undefined) return;
+    half.nextExpected = nextExpected;
+    half.nextSent = nextSent;
+    // Both numbers are claims like any other: nothing was discarded that did not arrive, nothing is expected that was not sent.
+    if (nextExpected > half.arrivedNext)
+      this.doubt(
+        half,
+        '4',
+        `${half.name} expects ${nextExpected} in its handshake, but only ${half.arrivedNext} arrived`,
+      );
+    if (nextSent > half.peerAck)
+      this.doubt(half, '4', `${half.name} offers ${nextSent} as its oldest, but only ${half.peerAck} was acknowledged`);
+  }
+
+  #messageSent(
+    index: number,
+    { seq, ack, flags, isNumbered }: Extract<Said, { kind: 'message' }>,
+    bytes: number,
+  ): void {
+    const sessionId = this.#connections[index]?.sessionId;
+    const half = sessionId === undefined ? undefined : this.halves.get(sessionId);
+    if (half === undefined) return this.fail('4', `a message on connection ${index} before its handshake was answered`);
+    half.frames += 1;
+    if (half.connection !== index)
+      this.doubt(half, '6', `${half.name} sends on connection ${index}, not on ${half.connection}`);
+    if (ack > half.arrivedNext)
+      this.doubt(half, '4', `${half.name} acknowledges ${ack}, but only ${half.arrivedNext} arrived`);
+    if (seq > half.sentNext) this.doubt(half, '4', `${half.name} sends ${seq}, but ${half.sentNext} was never sent`);
+    if (seq < half.sentNext) return;
+    // What was made while a connection stood carries the ack of that moment; what had waited may carry an older one.
+    if (!this.#attachedNow.has(half) && ack !== half.arrivedNext)
+      this.doubt(half, '4', `${half.name} acknowledges ${ack} in a fresh message, but ${half.arrivedNext} arrived`);
+    half.sentNext = seq + 1;
+    half.sizes.set(seq, bytes);
+    half.unackedBytes += bytes;
+    if (half.unackedBytes > this.oracle.terms.maxBufferBytes + CONTROL_RESERVE_BYTES)
+      this.doubt(half, '10', `${half.name} keeps ${half.unackedBytes} bytes, more than its bound`);
+    if (isBeat(flags)) return;
+    if (isNumbered) half.txFramed += 1;
+    half.lastMessageNext = seq + 1;
+  }
+
+  #messageArrives({ sessionId }: SeenConnection, { seq, ack }: Extract<Said, { kind: 'message' }>): void {
+    const half = sessionId === undefined ? undefined : this.halves.get(sessionId);
+    if (half === undefined || half.endedAt !== undefined) return;
+    half.lastArrivalAt = this.host.now;
+    if (seq !== half.arrivedNext) return;
+    half.arrivedNext += 1;
+    half.confirm(Math.min(ack, half.sentNext));
+  }
+
+  #heardLate(seen: SeenConnection): void {
+    if (!seen.heardLate && this.isJudged) this.oracle.onLateFrame();
+    seen.heardLate = true;
+  }
+
+  #trace(index: number, said: Said, bytes: number, sign: string): void {
+    const { trace } = this.oracle.world;
+    trace.mix(bytes);
+    if (said.kind === 'message') trace.mix(said.seq * 65_536 + said.ack);
+    if (!trace.isReadable) return;
+    const text =
+      said.kind === 'message'
+        ? `${said.streamId} seq ${said.seq} ack ${said.ack} flags ${said.flags}`
+        : JSON.stringify(said);
+    this.oracle.note(this.host, `${sign} connection ${index}: ${text}`);
+  }
+}

@@ -1,0 +1,214 @@
+import { HoldfastError } from '../../../transport/errors.ts';
+import {
+  ControlFlags,
+  closeMessage,
+  type IncomingMessage,
+  isClosePayload,
+  isStreamClose,
+  isStreamOpen,
+} from '../../../transport/message.ts';
+import type { SessionPort, StreamReceiver } from '../../../transport/stream.ts';
+import { Random } from '../engine/random.ts';
+import type { ClientContext, ProgramContext, RunningProgram, ServerContext, Workload } from './workload.ts';
+
+/** How busy the programs are. */
+export interface PortSettings {
+  /** Between two things that a program does. */
+  readonly gapMs: number;
+  readonly maxBurst: number;
+  readonly maxStreams: number;
+  /** One of so many messages is large. */
+  readonly largeOneIn: number;
+}
+
+const SERVICE = { serviceName: 'sim', procedureName: 'numbers', tracing: { traceparent: '', tracestate: '' } };
+const LETTERS = 'the quick brown fox jumps over the lazy dog 0123456789 ';
+
+/** What message `tag` carries besides its number. */
+function bodyOf(tag: number, largeOneIn: number): string {
+  const length = tag % largeOneIn === 0 ? 2_000 + (tag % 7_000) : tag % 40;
+  return LETTERS.repeat(Math.ceil((length + 1) / LETTERS.length)).slice(0, length);
+}
+
+/** One end of a stream of numbered messages. */
+class NumberStream implements StreamReceiver {
+  readonly port: SessionPort;
+  readonly id: string;
+  /** True once this side has said its last word. */
+  isClosing = false;
+  readonly #program: PortProgram;
+
+  constructor(program: PortProgram, port: SessionPort, id: string) {
+    this.#program = program;
+    this.port = port;
+    this.id = id;
+  }
+
+  onMessage(message: IncomingMessage): void {
+    this.#program.received(this.port, message);
+    this.#program.heard(this, isStreamClose(message.controlFlags));
+  }
+
+  onSessionEnd(): void {
+    this.#program.told(this);
+  }
+}
+
+/** What both programs do: open streams of numbered messages, send, compare what comes. */
+abstract class PortProgram implements RunningProgram {
+  protected readonly context: ProgramContext;
+  protected readonly settings: PortSettings;
+  protected readonly random: Random;
+  protected streams: NumberStream[] = [];
+  #stop: () => void = () => undefined;
+
+  constructor(context: ProgramContext, settings: PortSettings) {
+    this.context = context;
+    this.settings = settings;
+    this.random = new Random(context.clock.random() * 2 ** 32);
+    this.#wait();
+  }
+
+  abstract heard(stream: NumberStream, isLast: boolean): void;
+  protected abstract act(): void;
+
+  close(): void {
+    this.#stop();
+  }
+
+  /** A number was delivered: it must be the next, and whole. */
+  received({ id }: SessionPort, { payload }: IncomingMessage): void {
+    if (isClosePayload(payload)) return;
+    const { m: tag, b: body } = payload as { m: number; b: string }; // only our own programs send here
+    this.context.witness.received(id, tag);
+    if (body !== bodyOf(tag, this.settings.largeOneIn))
+      this.context.witness.contradicted(id, '1', `message ${tag} arrived changed`);
+  }
+
+  told(stream: NumberStream): void {
+    this.context.witness.callTold(stream.port.id, stream.id);
+    this.streams = this.streams.filter((other) => other !== stream);
+  }
+
+  protected open(port: SessionPort, id: string): NumberStream {
+    const stream = new NumberStream(this, port, id);
+    port.openStream(id, stream);
+    this.context.witness.callOpened(port.id, id);
+    this.streams.push(stream);
+    return stream;
+  }
+
+  protected done(stream: NumberStream): void {
+    stream.port.closeStream(stream.id);
+    this.context.witness.callDone(stream.port.id, stream.id);
+    this.streams = this.streams.filter((other) => other !== stream);
+  }
+
+  /** Sends the next number. Returns false where the session is full or has ended, as it may be. */
+  protected send(stream: NumberStream, controlFlags: number, names: object = {}): boolean {
+    const tag = this.context.nextTag();
+    const payload = { m: tag, b: bodyOf(tag, this.settings.largeOneIn) };
+    try {
+      stream.port.send({ streamId: stream.id, controlFlags, payload, ...names });
+    } catch (error) {
+      const isDefined =
+        error instanceof HoldfastError && ['SESSION_BUFFER_FULL', 'SESSION_CLOSED'].includes(error.code);
+      if (!isDefined) this.context.fail('10', `send failed with ${String(error)}`);
+      return false;
+    }
+    this.context.witness.sent(stream.port.id, tag);
+    return true;
+  }
+
+  #wait(): void {
+    this.#stop = this.context.clock.after(this.random.between(0, 2 * this.settings.gapMs), () => {
+      if (!this.context.isBusy()) return;
+      this.act();
+      this.#wait();
+    });
+  }
+}
+
+/** Opens streams and closes them; the server follows. */
+class PortClient extends PortProgram {
+  readonly #client: ClientContext;
+
+  constructor(context: ClientContext, settings: PortSettings) {
+    super(context, settings);
+    this.#client = context;
+  }
+
+  override heard(stream: NumberStream, isLast: boolean): void {
+    if (isLast) this.done(stream);
+  }
+
+  probe(): void {
+    this.#begin();
+  }
+
+  protected override act(): void {
+    const open = this.streams.filter((stream) => !stream.isClosing);
+    const [first, ...others] = open;
+    if (first === undefined || (open.length < this.settings.maxStreams && this.random.chance(0.2)))
+      return this.#begin();
+    const stream = this.random.pick([first, ...others]);
+    if (this.random.chance(0.1)) return this.#close(stream);
+    for (let i = this.random.integer(1, this.settings.maxBurst); i > 0; i--) if (!this.send(stream, 0)) return;
+  }
+
+  #begin(): void {
+    const port = this.#client.transport.openSession(this.#client.serverId);
+    const stream = this.open(port, this.context.clock.id());
+    if (!this.send(stream, ControlFlags.StreamOpen, SERVICE)) this.done(stream);
+  }
+
+  #close(stream: NumberStream): void {
+    stream.isClosing = true;
+    if (stream.port.isOpen) stream.port.send(closeMessage(stream.id));
+  }
+}
+
+/** Answers every stream with numbers of its own. */
+class PortServer extends PortProgram {
+  constructor(context: ServerContext, settings: PortSettings) {
+    super(context, settings);
+    context.transport.bindOpener({
+      onUnclaimedMessage: (port, message) => this.#opened(port, message),
+      onSessionEnded: () => undefined,
+    });
+  }
+
+  override heard(stream: NumberStream, isLast: boolean): void {
+    if (!isLast) return;
+    if (!this.send(stream, ControlFlags.StreamClose)) stream.port.send(closeMessage(stream.id));
+    this.done(stream);
+  }
+
+  protected override act(): void {
+    const [first, ...others] = this.streams;
+    if (first === undefined) return;
+    const stream = this.random.pick([first, ...others]);
+    for (let i = this.random.integer(1, this.settings.maxBurst); i > 0; i--) if (!this.send(stream, 0)) return;
+  }
+
+  #opened(port: SessionPort, message: IncomingMessage): void {
+    if (!isStreamOpen(message.controlFlags))
+      return this.context.witness.contradicted(
+        port.id,
+        '1',
+        `a message of stream ${message.streamId} came without its opening`,
+      );
+    const stream = this.open(port, message.streamId);
+    this.received(port, message);
+    this.send(stream, 0);
+  }
+}
+
+/** Numbered messages on streams, both ways, without the router. */
+export function portWorkload(settings: PortSettings): Workload {
+  return {
+    name: 'ports',
+    startServer: (context) => new PortServer(context, settings),
+    startClient: (context) => new PortClient(context, settings),
+  };
+}
