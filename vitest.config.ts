@@ -28,6 +28,8 @@ export default defineConfig({
     // What takes long is named *.slow.test.ts and left to `npm run test:all`.
     exclude: process.env['HOLDFAST_TEST_ALL'] === '1' ? [] : ['__tests__/**/*.slow.test.ts'],
     pool: 'forks',
+    // By default one core is left idle; nothing else runs beside the tests.
+    maxWorkers: '100%',
     retry: 0,
     testTimeout: 10_000,
     hookTimeout: 10_000,

@@ -49,6 +49,7 @@ export interface SessionPort {
   /**
    * Routes the stream's messages to `receiver` until {@link closeStream} or the session's end.
    * @throws {TooManyStreamsError} at `maxStreamsPerSession`
+   * @throws {HoldfastError} `STREAM_IN_USE`
    * @throws {SessionClosedError}
    */
   openStream(streamId: string, receiver: StreamReceiver): void;

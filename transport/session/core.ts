@@ -1,6 +1,6 @@
 import type { Codec } from '../../codec/codec.ts';
 import type { CancelTimer, Clock } from '../clock.ts';
-import { SessionBufferFullError, SessionClosedError, TooManyStreamsError } from '../errors.ts';
+import { HoldfastError, SessionBufferFullError, SessionClosedError, TooManyStreamsError } from '../errors.ts';
 import type { AcceptedExtensions } from '../extensions.ts';
 import type { Logger } from '../log.ts';
 import {
@@ -259,6 +259,8 @@ export class SessionCore implements SessionPort {
 
   openStream(streamId: string, receiver: StreamReceiver): void {
     if (this.#ended !== undefined) throw new SessionClosedError(this.id, 'opening a stream');
+    if (this.streams.has(streamId))
+      throw new HoldfastError('STREAM_IN_USE', `stream ${streamId} is already open in this session`);
     const { maxStreamsPerSession } = this.env.options;
     if (this.streams.size >= maxStreamsPerSession) throw new TooManyStreamsError(maxStreamsPerSession);
     this.streams.set(streamId, receiver);
