@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { Codec } from '../../../codec/codec.ts';
 
 /** Inputs of one run of every fuzz file together. */
-const inputs = Number(process.env['HOLDFAST_FUZZ'] ?? 20_000);
+const inputs = Number(process.env['HOLDFAST_FUZZ'] ?? (process.env['HOLDFAST_TEST_ALL'] === '1' ? 200_000 : 20_000));
 const seed = process.env['HOLDFAST_FUZZ_SEED'];
 
 /** Fuzzed targets beside each other, and what each gets of all inputs: what is decoded alone is the cheapest. */

@@ -1,5 +1,6 @@
 import { Phase } from './eventHeap.ts';
-import type { Host, Uplink } from './host.ts';
+import type { Host } from './host.ts';
+import type { Uplink } from './hostTypes.ts';
 import { type CutSide, Pipe } from './pipe.ts';
 import { type Random, randomFor } from './random.ts';
 

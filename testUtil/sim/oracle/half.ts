@@ -97,6 +97,15 @@ export class Half {
     return this.sentNext + this.tx.length - this.txFramed + MAX_CLOSES;
   }
 
+  /** A message is on the wire for the first time. */
+  framed(seq: number, bytes: number, isNumbered: boolean, isBeat: boolean): void {
+    this.sentNext = seq + 1;
+    this.sizes.set(seq, bytes);
+    this.unackedBytes += bytes;
+    if (isNumbered) this.txFramed += 1;
+    if (!isBeat) this.lastMessageNext = seq + 1;
+  }
+
   /** The peer confirmed everything below `ack`. */
   confirm(ack: number): void {
     for (; this.peerAck < ack; this.peerAck++) {
@@ -118,9 +127,12 @@ export function slackOf(host: Host, terms: Terms, from: number): number {
   return slack;
 }
 
+/** A stall takes away at most so many intervals: it hides the half of one, and after it two ticks may follow closely. */
+const INTERVALS_PER_STALL = 1.5;
+
 /**
  * How much less a side has heard nothing than it must before it gives a connection up, in milliseconds; 0 if long enough.
- * Its own stalls are no silence, and after each of them two ticks may follow each other closely.
+ * Its own stalls are no silence.
  */
 export function missingSilence(half: Half, intervalMs: number, misses: number): number {
   const { pauses, world } = half.host;
@@ -130,5 +142,5 @@ export function missingSilence(half: Half, intervalMs: number, misses: number): 
     if (to > half.lastArrivalAt - intervalMs) stalls += 1;
     silence -= Math.max(0, Math.min(to, world.now) - Math.max(from, half.lastArrivalAt));
   }
-  return Math.max(0, (misses - stalls) * intervalMs - silence);
+  return Math.max(0, (misses - INTERVALS_PER_STALL * stalls) * intervalMs - silence);
 }

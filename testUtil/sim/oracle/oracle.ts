@@ -1,6 +1,6 @@
 import type { Host } from '../engine/host.ts';
 import type { World } from '../engine/world.ts';
-import { type Half, slackOf, type Terms } from './half.ts';
+import type { Half, Terms } from './half.ts';
 import { SessionWitness } from './sessionWitness.ts';
 import { WireReader } from './wire.ts';
 
@@ -111,24 +111,20 @@ export class Oracle {
     return count > 1;
   }
 
-  /** Invariant 1, at every message: what is delivered is the next thing that was sent. */
-  delivered(half: Half, tag: number): void {
+  /**
+   * Invariant 1, at every message: what is delivered is the next thing that was sent.
+   * @returns what is wrong with it, if anything
+   */
+  delivered(half: Half, tag: number): string | undefined {
     this.world.trace.mix(tag);
     this.deliveries += 1;
-    if (this.isBlind(half.sessionId)) return;
-    const peer = this.speakerTo(half);
+    const sent = this.speakerTo(half)?.tx ?? [];
     const position = half.rx.length - 1;
-    if (peer?.tx[position] === tag) return;
-    const sentAs = peer?.tx.indexOf(tag) ?? -1;
-    const what =
-      half.rx.indexOf(tag) < position
-        ? 'a duplicate'
-        : sentAs > position
-          ? 'after a gap'
-          : sentAs < 0
-            ? 'never sent'
-            : 'out of order';
-    this.fail('1', `${half.name} got message ${tag} at ${position}, which is ${what} (sent as ${sentAs})`);
+    if (sent[position] === tag) return undefined;
+    const sentAs = sent.indexOf(tag);
+    if (half.rx.indexOf(tag) < position) return `a duplicate of message ${tag} at ${position}`;
+    if (sentAs < 0) return `message ${tag} at ${position}, which was never sent`;
+    return `message ${tag} at ${position}, which was sent as ${sentAs}: ${sentAs > position ? 'after a gap' : 'out of order'}`;
   }
 
   /** Invariant 3, whenever a client's session is connected again: both halves are the ones they were. */
@@ -158,46 +154,6 @@ export class Oracle {
       server.peerAck > client.nextExpected ||
       (hasResume && server.arrivedNext > client.nextSeqAtMost)
     );
-  }
-
-  /** What must be true at any time: grace periods end, clients try. Called again and again. */
-  sweep(): void {
-    for (const witness of this.#witnesses.values()) {
-      if (!witness.host.isAlive || witness.host.isPaused) continue;
-      for (const half of witness.halves.values()) if (half.endedAt === undefined) this.#expectGraceful(half);
-      if (witness.role === 'client') this.#expectTrying(witness);
-    }
-  }
-
-  /** Invariant 8: whoever is away for longer than the grace period is dead. */
-  #expectGraceful(half: Half): void {
-    const { terms, world } = this;
-    const since = half.disconnectedAt;
-    if (since !== undefined) {
-      const limit = terms.graceMs + 25 + slackOf(half.host, terms, since);
-      if (world.now - since > limit)
-        this.fail('8', `${half.name} has been disconnected for ${world.now - since} ms and lives`);
-      return;
-    }
-    const peer = this.peerOf(half);
-    if (half.role === 'client' || peer === undefined || peer.isAlive) return;
-    // Its client is gone for good: first liveness must notice, then the grace period passes.
-    const gone = Math.max(half.lastArrivalAt, peer.endedAt ?? 0);
-    const noticed = terms.heartbeatMs * (terms.misses + 2.5) + 25 + slackOf(half.host, terms, gone);
-    if (world.now - gone > noticed)
-      this.fail('8', `${half.name} has heard nothing for ${world.now - gone} ms and still counts as connected`);
-  }
-
-  /** Invariant 11: a client that wants to be connected dials again and again. */
-  #expectTrying({ host, idleSince, lastDialAt = 0 }: SessionWitness): void {
-    if (idleSince === undefined) return;
-    const { terms, world } = this;
-    const since = Math.max(idleSince, lastDialAt);
-    const { connectionTimeoutMs, handshakeTimeoutMs, maxBackoffMs, maxJitterMs } = terms;
-    const limit =
-      connectionTimeoutMs + handshakeTimeoutMs + maxBackoffMs + maxJitterMs + 50 + slackOf(host, terms, since);
-    if (world.now - since > limit)
-      this.fail('11', `${host.name} has not dialled for ${world.now - since} ms, and is not connected`);
   }
 
   /** Sessions that are alive on both sides, and are known. */

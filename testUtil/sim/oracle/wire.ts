@@ -79,6 +79,12 @@ export function isBeat(flags: number): boolean {
   return (flags & ACK_ONLY) !== 0;
 }
 
+/** What a frame says, on a line for people. */
+export function describeSaid(said: Said): string {
+  if (said.kind !== 'message') return JSON.stringify(said);
+  return `${said.streamId} seq ${said.seq} ack ${said.ack} flags ${said.flags}`;
+}
+
 /** Reads frames, each once: what is sent again is the same bytes. */
 export class WireReader {
   readonly #known = new WeakMap<Uint8Array, Said>();

@@ -1,19 +1,12 @@
-import type { Host, HostWitness } from '../engine/host.ts';
+import type { Host } from '../engine/host.ts';
+import type { HostWitness } from '../engine/hostTypes.ts';
 import { Half, type Role } from './half.ts';
 import type { Oracle } from './oracle.ts';
-import { isBeat, type Said } from './wire.ts';
+import { newConnection, type SeenConnection } from './seenConnection.ts';
+import { describeSaid, isBeat, type Said } from './wire.ts';
 
 /** Closing and cancelling have this much room above the limit. */
 const CONTROL_RESERVE_BYTES = 256 * 1024;
-
-interface SeenConnection {
-  sessionId: string | undefined;
-  /** What the client expects next, from its request. */
-  nextExpected: number;
-  hasEnded: boolean;
-  /** A frame came after it had ended. */
-  heardLate: boolean;
-}
 
 /**
  * What one image of a process saw and did, on the wire. An image that lives through an earlier life tells its own witness,
@@ -50,7 +43,7 @@ export class WireWitness implements HostWitness {
   }
 
   connectionOpened(index: number): void {
-    this.#connections[index] = { sessionId: undefined, nextExpected: 0, hasEnded: false, heardLate: false };
+    this.#connections[index] = newConnection();
   }
 
   connectionEnds(index: number, isTold: boolean): void {
@@ -179,14 +172,9 @@ export class WireWitness implements HostWitness {
     // What was made while a connection stood carries the ack of that moment; what had waited may carry an older one.
     if (!this.#attachedNow.has(half) && ack !== half.arrivedNext)
       this.doubt(half, '4', `${half.name} acknowledges ${ack} in a fresh message, but ${half.arrivedNext} arrived`);
-    half.sentNext = seq + 1;
-    half.sizes.set(seq, bytes);
-    half.unackedBytes += bytes;
+    half.framed(seq, bytes, isNumbered, isBeat(flags));
     if (half.unackedBytes > this.oracle.terms.maxBufferBytes + CONTROL_RESERVE_BYTES)
       this.doubt(half, '10', `${half.name} keeps ${half.unackedBytes} bytes, more than its bound`);
-    if (isBeat(flags)) return;
-    if (isNumbered) half.txFramed += 1;
-    half.lastMessageNext = seq + 1;
   }
 
   #messageArrives({ sessionId }: SeenConnection, { seq, ack }: Extract<Said, { kind: 'message' }>): void {
@@ -208,10 +196,6 @@ export class WireWitness implements HostWitness {
     trace.mix(bytes);
     if (said.kind === 'message') trace.mix(said.seq * 65_536 + said.ack);
     if (!trace.isReadable) return;
-    const text =
-      said.kind === 'message'
-        ? `${said.streamId} seq ${said.seq} ack ${said.ack} flags ${said.flags}`
-        : JSON.stringify(said);
-    this.oracle.note(this.host, `${sign} connection ${index}: ${text}`);
+    this.oracle.note(this.host, `${sign} connection ${index}: ${describeSaid(said)}`);
   }
 }

@@ -3,6 +3,7 @@ import { Trace, type TraceLine } from '../engine/trace.ts';
 import { type Violation, World } from '../engine/world.ts';
 import { expectRest, expectSettled, idleFrames } from '../oracle/final.ts';
 import { Oracle } from '../oracle/oracle.ts';
+import { sweep } from '../oracle/sweep.ts';
 import { portWorkload } from '../workload/ports.ts';
 import { routerWorkload } from '../workload/router.ts';
 import type { Workload } from '../workload/workload.ts';
@@ -86,11 +87,11 @@ function setUp(stage: Stage): void {
   stage.startServer();
   for (const slot of stage.clients) slot.host = stage.startClient(slot.name);
   for (const fault of plan.faults) schedule(stage, fault);
-  const sweep = (): undefined => {
-    oracle.sweep();
-    world.later(SWEEP_MS, sweep);
+  const look = (): undefined => {
+    sweep(oracle);
+    world.later(SWEEP_MS, look);
   };
-  world.later(SWEEP_MS, sweep);
+  world.later(SWEEP_MS, look);
 }
 
 /** Ends every fault: what was held up goes on, whoever was away is back. */

@@ -1,9 +1,4 @@
-import { JsonCodec } from '../../../codec/json.ts';
-import { MsgpackCodec } from '../../../codec/msgpack.ts';
 import type { Clock } from '../../../transport/clock.ts';
-import type { ServerHandshake } from '../../../transport/handshake.ts';
-import type { ClientTransportOptions, SettledTransportOptions } from '../../../transport/options.ts';
-import type { Transport } from '../../../transport/transport.ts';
 import { Phase } from '../engine/eventHeap.ts';
 import { Host } from '../engine/host.ts';
 import { Network } from '../engine/network.ts';
@@ -14,7 +9,9 @@ import type { Oracle } from '../oracle/oracle.ts';
 import type { SessionWitness } from '../oracle/sessionWitness.ts';
 import type { ProgramContext, RunningProgram, Workload } from '../workload/workload.ts';
 import { type FaultClass, faultClasses } from './faultClasses.ts';
+import { listen } from './listen.ts';
 import type { Plan } from './plan.ts';
+import { slowHandshake, transportOptions } from './settings.ts';
 
 /** Whom clients dial. */
 export const SERVER_ID = 'SERVER';
@@ -136,24 +133,31 @@ export class Stage {
     const witness = this.oracle.watch(host, 'server');
     const { duplicateClient, serverHandshakeTimeoutMs: handshakeTimeoutMs } = this.plan.options;
     const transport = new SimServerTransport(host, SERVER_ID, {
-      ...this.#options(),
+      ...transportOptions(this.plan),
       duplicateClient,
       handshakeTimeoutMs,
     });
     const clock = host.time.for('application');
-    if (this.plan.kinds.includes('slowValidation')) transport.setHandshake(this.#slowHandshake(host, clock));
-    this.#listen(transport, witness);
+    if (this.plan.kinds.includes('slowValidation')) {
+      const isOver = (): boolean => host.now >= this.healsAt;
+      transport.setHandshake(slowHandshake(this.plan, clock, isOver, () => this.#countSlow(host)));
+    }
+    listen(transport, witness);
     const program = this.#workload.startServer({ ...this.#context(host, clock, witness), transport });
     this.#running.set(host, { host, transport, program, witness });
+  }
+
+  #countSlow(host: Host): void {
+    if (!host.isReplaying && this.counts.slowValidation < COUNTED_VALIDATIONS) this.counts.slowValidation += 1;
   }
 
   #bootClient(host: Host): void {
     const witness = this.oracle.watch(host, 'client');
     const { baseIntervalMs, maxJitterMs, maxBackoffMs } = this.plan.options;
-    const options = { ...this.#options(), baseIntervalMs, maxJitterMs, maxBackoffMs };
+    const options = { ...transportOptions(this.plan), baseIntervalMs, maxJitterMs, maxBackoffMs };
     const transport = new SimClientTransport(host, host.name, options);
     const clock = host.time.for('application');
-    this.#listen(transport, witness);
+    listen(transport, witness);
     transport.addEventListener('sessionStatus', (event) => {
       if (event.status !== 'closed' || event.end.code !== 'handshake_rejected') return;
       witness.gaveUp();
@@ -170,16 +174,6 @@ export class Stage {
     transport.connect(SERVER_ID);
   }
 
-  #options(): ClientTransportOptions {
-    const { codec, duplicateClient: _, serverHandshakeTimeoutMs: __, ...rest } = this.plan.options;
-    const { hasHeartbeatExtension, hasDeadlineExtension, hasResumeExtension } = rest;
-    return {
-      ...rest,
-      codec: codec === 'json' ? JsonCodec : MsgpackCodec,
-      extensions: { heartbeat: hasHeartbeatExtension, deadline: hasDeadlineExtension, resume: hasResumeExtension },
-    };
-  }
-
   #context(host: Host, clock: Clock, witness: SessionWitness): ProgramContext {
     let tags = 0;
     return {
@@ -192,37 +186,6 @@ export class Stage {
       },
       note: (what) => {
         if (!host.isReplaying) this.oracle.note(host, what);
-      },
-    };
-  }
-
-  #listen(transport: Transport<SettledTransportOptions>, witness: SessionWitness): void {
-    transport.addEventListener('sessionStatus', (event) => {
-      if (event.status === 'created') witness.sessionCreated(event.session.id, event.session.to);
-      if (event.status === 'closed') witness.sessionClosed(event.session.id, event.end.code, event.end.message);
-    });
-    transport.addEventListener('sessionTransition', ({ id, state, session }) =>
-      witness.sessionMoved(id, state, session),
-    );
-    transport.addEventListener('protocolError', ({ type, code, message, peer }) =>
-      witness.protocolError(type, code, message, peer),
-    );
-    transport.bindLogger((message, { error }) => witness.internalError(message, error), 'error');
-  }
-
-  /** A validator that asks somebody else, who may be slow, or never answer. */
-  #slowHandshake(host: Host, clock: Clock): ServerHandshake {
-    const { serverHandshakeTimeoutMs: handshakeTimeoutMs } = this.plan.options;
-    return {
-      checkMetadata: () => undefined,
-      validate: () => {
-        const dice = clock.random();
-        if (host.now >= this.healsAt) return {};
-        if (dice < 0.5) return {};
-        if (!host.isReplaying && this.counts.slowValidation < COUNTED_VALIDATIONS) this.counts.slowValidation += 1;
-        return new Promise((resolve) => {
-          if (dice < 0.95) clock.after(clock.random() * 1.6 * handshakeTimeoutMs, () => resolve({}));
-        });
       },
     };
   }

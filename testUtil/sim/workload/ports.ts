@@ -4,11 +4,11 @@ import {
   closeMessage,
   type IncomingMessage,
   isClosePayload,
-  isStreamClose,
   isStreamOpen,
 } from '../../../transport/message.ts';
-import type { SessionPort, StreamReceiver } from '../../../transport/stream.ts';
+import type { SessionPort } from '../../../transport/stream.ts';
 import { Random } from '../engine/random.ts';
+import { bodyOf, type NumberReceiver, NumberStream } from './numberStream.ts';
 import type { ClientContext, ProgramContext, RunningProgram, ServerContext, Workload } from './workload.ts';
 
 /** How busy the programs are. */
@@ -22,40 +22,8 @@ export interface PortSettings {
 }
 
 const SERVICE = { serviceName: 'sim', procedureName: 'numbers', tracing: { traceparent: '', tracestate: '' } };
-const LETTERS = 'the quick brown fox jumps over the lazy dog 0123456789 ';
-
-/** What message `tag` carries besides its number. */
-function bodyOf(tag: number, largeOneIn: number): string {
-  const length = tag % largeOneIn === 0 ? 2_000 + (tag % 7_000) : tag % 40;
-  return LETTERS.repeat(Math.ceil((length + 1) / LETTERS.length)).slice(0, length);
-}
-
-/** One end of a stream of numbered messages. */
-class NumberStream implements StreamReceiver {
-  readonly port: SessionPort;
-  readonly id: string;
-  /** True once this side has said its last word. */
-  isClosing = false;
-  readonly #program: PortProgram;
-
-  constructor(program: PortProgram, port: SessionPort, id: string) {
-    this.#program = program;
-    this.port = port;
-    this.id = id;
-  }
-
-  onMessage(message: IncomingMessage): void {
-    this.#program.received(this.port, message);
-    this.#program.heard(this, isStreamClose(message.controlFlags));
-  }
-
-  onSessionEnd(): void {
-    this.#program.told(this);
-  }
-}
-
 /** What both programs do: open streams of numbered messages, send, compare what comes. */
-abstract class PortProgram implements RunningProgram {
+abstract class PortProgram implements RunningProgram, NumberReceiver {
   protected readonly context: ProgramContext;
   protected readonly settings: PortSettings;
   protected readonly random: Random;
