@@ -62,8 +62,14 @@ export class Host {
 
   /** Something reaches the process, now. */
   take(input: Input): void {
-    this.journal?.push({ at: this.world.now, input, turns: 0, taker: this.number });
+    this.journal?.push({ at: this.world.now, input, turns: 0, taker: this.number, hasSent: false });
     input(this);
+  }
+
+  /** In the event that was taken last, the program has sent something. */
+  hasSent(): void {
+    const last = this.journal?.at(-1);
+    if (last !== undefined) last.hasSent = true;
   }
 
   /** The event that was taken last gets so many turns of the microtask queue. */
@@ -146,6 +152,8 @@ export class Host {
       for (let turn = 0; turn < entry.turns; turn++) await undefined;
       this.world.afterEvent(this);
     }
+    // Those that the original failed at later are not this image's.
+    for (const number of this.failedSends) if (number >= this.#sends) this.failedSends.delete(number);
     // What stalled the original stalled this, and the time in between is one long stall.
     this.pauses.push(...original.pauses, { from: entries.at(-1)?.at ?? 0, to: this.world.now });
     this.#replayedNow = undefined;

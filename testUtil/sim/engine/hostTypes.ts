@@ -6,6 +6,8 @@ export interface JournalEntry {
   readonly at: number;
   readonly input: Input;
   turns: number;
+  /** Its program has sent something meanwhile. */
+  hasSent: boolean;
   /** The process that took it first: copies of copies keep it. */
   readonly taker: number;
 }

@@ -10,6 +10,8 @@ const COALESCED = 0.7;
 interface Batch {
   readonly event: SimEvent;
   frames: Uint8Array[];
+  /** The process has been told of them. */
+  isRead: boolean;
 }
 
 /** One side of a pipe, and the direction that leads away from it. */
@@ -33,6 +35,11 @@ export class PipeSide implements ConnectionEnd {
 
   get peer(): Host {
     return this.pipe.otherOf(this).host;
+  }
+
+  /** True while frames from the other side have arrived in the process and nobody has read them. */
+  get hasUnread(): boolean {
+    return this.pipe.otherOf(this).#waitsUnread();
   }
 
   send(frame: Uint8Array): boolean {
@@ -106,10 +113,16 @@ export class PipeSide implements ConnectionEnd {
     this.tellOther(this.host.world.now + this.pipe.latency(), undefined);
   }
 
+  /** Forgets what is over; returns what a cut still reaches. What is due lies in the other side's kernel already. */
   #pending(): Batch[] {
     const { now } = this.host.world;
-    this.#underWay = this.#underWay.filter(({ event }) => !event.isCancelled && !isPast(event, now));
-    return this.#underWay;
+    this.#underWay = this.#underWay.filter(({ event, isRead }) => !event.isCancelled && !isRead);
+    return this.#underWay.filter(({ event }) => event.at > now);
+  }
+
+  #waitsUnread(): boolean {
+    const { now } = this.host.world;
+    return this.#underWay.some(({ event, isRead }) => !isRead && !event.isCancelled && event.at <= now);
   }
 
   #dispatch(frame: Uint8Array): void {
@@ -123,8 +136,9 @@ export class PipeSide implements ConnectionEnd {
     }
     this.#lastArrival = arrival;
     const other = this.pipe.otherOf(this);
-    const batch = { frames: [frame] };
+    const batch = { frames: [frame], isRead: false };
     const event = other.host.schedule(arrival, Phase.Io, (host) => {
+      batch.isRead = true;
       if (other.index === undefined) return;
       if (!host.isReplaying) host.world.needTurns(batch.frames.length);
       host.connections[other.index]?.arrive(batch.frames);
@@ -133,9 +147,4 @@ export class PipeSide implements ConnectionEnd {
     if (this.#underWay.length > 64) this.#pending();
     this.#underWay.push(Object.assign(batch, { event }));
   }
-}
-
-/** Due already: a stalled process has it in its kernel, where no cut reaches it. */
-function isPast(event: SimEvent, now: number): boolean {
-  return event.at <= now;
 }

@@ -7,6 +7,8 @@ export interface ConnectionEnd {
   readonly peer: Host;
   /** Number of the connection in its process; undefined until it is open there. */
   index: number | undefined;
+  /** True while frames have arrived that nobody has read. */
+  readonly hasUnread: boolean;
   /** Returns false where the pipe cannot take it. */
   send(frame: Uint8Array): boolean;
   /** This side is done: what was sent still arrives. */
@@ -34,6 +36,11 @@ export class SimConnection extends Connection {
   /** The process at the other end; undefined in a copy. */
   get peer(): Host | undefined {
     return this.#end?.peer;
+  }
+
+  /** True while frames have arrived that nobody has read. */
+  get hasUnread(): boolean {
+    return this.#end?.hasUnread ?? false;
   }
 
   override send(frame: Uint8Array): boolean {

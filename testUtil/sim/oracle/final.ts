@@ -1,4 +1,4 @@
-import type { Stage } from '../run/stage.ts';
+import type { Running, Stage } from '../run/stage.ts';
 import type { Half } from './half.ts';
 import { LIAR } from './oracle.ts';
 
@@ -12,6 +12,13 @@ function expectArrived(stage: Stage, from: Half, to: Half, isKnown: boolean): vo
       '2',
       `${from.name} does not know that ${from.lastMessageNext - 1} arrived: acknowledged up to ${from.peerAck}`,
     );
+}
+
+/** Invariant 6 on the server: whoever is connected has a session, and nobody asks for one any more. */
+function expectNobodyWaits({ oracle, server, runningOf }: Stage): void {
+  const sessions = runningOf(server)?.transport.sessions.size ?? 0;
+  const open = server?.connections.filter((connection) => !connection.isEnded).length ?? 0;
+  if (open > sessions) oracle.fail('6', `the server has ${open} connections open, and ${sessions} sessions`);
 }
 
 /**
@@ -36,6 +43,7 @@ export function expectSettled(stage: Stage, isKnown = true): void {
     const timers = host.time.count('transport');
     if (timers > 1) oracle.fail('7', `${slot.name} is at rest and has ${timers} timers: states left some behind`);
   }
+  expectNobodyWaits(stage);
   for (const { client, server } of oracle.livePairs()) {
     expectArrived(stage, client, server, isKnown);
     expectArrived(stage, server, client, isKnown);
@@ -71,24 +79,26 @@ export function idleFrames(stage: Stage): () => void {
 
 /** Invariant 9: everything was closed, and nothing is left. */
 export function expectRest(stage: Stage): void {
-  const { oracle } = stage;
   if (stage.world.violation !== undefined) return;
-  for (const { host, transport, program } of stage.survivors) {
-    const left: [string, number][] = [
-      ['timers of the transport', host.time.count('transport')],
-      ['timers of the application', host.time.count('application')],
-      ['callbacks', host.time.waitingForIo],
-      ['connections', host.connections.filter((connection) => !connection.isEnded).length],
-      ['sessions', transport.sessions.size],
-      ['pending handshakes', 'pendingHandshakes' in transport ? transport.pendingHandshakes : 0],
-    ];
-    const leftovers = program.leftovers?.();
-    if (leftovers !== undefined) oracle.fail('9', `${host.name} was closed and has left: ${leftovers}`);
-    for (const [what, count] of left)
-      if (count > 0) oracle.fail('9', `${host.name} was closed and has ${count} ${what} left`);
-  }
+  for (const running of stage.survivors) expectNothingLeft(stage, running);
   for (const pipe of stage.network.pipes) {
     if (pipe.client.host.name !== LIAR && !pipe.isCut)
-      oracle.fail('9', `a connection of ${pipe.client.host.name} was never closed`);
+      stage.oracle.fail('9', `a connection of ${pipe.client.host.name} was never closed`);
   }
+}
+
+/** Invariant 9 for one process, some time after it was closed. */
+export function expectNothingLeft({ oracle }: Stage, { host, transport, program }: Running): void {
+  const left: [string, number][] = [
+    ['timers of the transport', host.time.count('transport')],
+    ['timers of the application', host.time.count('application')],
+    ['callbacks', host.time.waitingForIo],
+    ['connections', host.connections.filter((connection) => !connection.isEnded).length],
+    ['sessions', transport.sessions.size],
+    ['pending handshakes', 'pendingHandshakes' in transport ? transport.pendingHandshakes : 0],
+  ];
+  const leftovers = program.leftovers?.();
+  if (leftovers !== undefined) oracle.fail('9', `${host.name} was closed and has left: ${leftovers}`);
+  for (const [what, count] of left)
+    if (count > 0) oracle.fail('9', `${host.name} was closed and has ${count} ${what} left`);
 }

@@ -20,10 +20,14 @@ export interface Terms {
   readonly resumes: boolean;
   /** True if both sides offer and accept the `resume` extension: counters alone cannot tell everything. */
   readonly hasResume: boolean;
+  /** True if programs tell of everything they send, and no send fails: then it is known what was given a seq. */
+  readonly tellsAll: boolean;
 }
 
-/** At most so many messages without a number wait for a connection: closes of streams, and acknowledgements. */
-const MAX_CLOSES = 16;
+/** At most so many messages that nobody told of wait for a connection: closes of streams, and acknowledgements. */
+const MAX_UNTOLD = 16;
+/** Where programs tell of everything: beats on a connection whose end is not known yet. */
+const MAX_UNTOLD_BEATS = 2;
 
 /** One side of one session, in one image of a process: what its application and the wire saw of it. */
 export class Half {
@@ -34,8 +38,11 @@ export class Half {
   /** Numbers of the messages that `send` accepted, in order, and that the application got. */
   readonly tx: number[] = [];
   readonly rx: number[] = [];
-  /** How many of {@link tx} have been on the wire. */
+  /** Messages without a number that `send` accepted, where the program tells. */
+  closes = 0;
+  /** How many of {@link tx}, and of {@link closes}, have been on the wire. */
   txFramed = 0;
+  closesFramed = 0;
   /** The next seq that was not on the wire yet. */
   sentNext = 0;
   /** The next seq that has not arrived, in order. */
@@ -46,7 +53,7 @@ export class Half {
   lastMessageNext = 0;
   /** Frames of an established connection that were sent. */
   frames = 0;
-  /** Bytes of frames not acknowledged, by seq from {@link peerAck}. */
+  /** Bytes of numbered messages that are not acknowledged, by seq; closes and beats have room of their own. */
   readonly sizes = new Map<number, number>();
   unackedBytes = 0;
   /** The connection that carries it. */
@@ -91,19 +98,25 @@ export class Half {
     return `session ${this.sessionId} on ${this.host.name}`;
   }
 
-  /** At most so many messages have been given a number: what waits for a connection is known only of numbered ones. */
-  get nextSeqAtMost(): number {
-    if (this.tx.length === 0) return Number.POSITIVE_INFINITY;
-    return this.sentNext + this.tx.length - this.txFramed + MAX_CLOSES;
+  /** At most so many messages have been given a seq. */
+  nextSeqAtMost({ tellsAll }: Terms): number {
+    const waiting = this.tx.length - this.txFramed;
+    if (tellsAll) return this.sentNext + waiting + this.closes - this.closesFramed + MAX_UNTOLD_BEATS;
+    return this.tx.length === 0 ? Number.POSITIVE_INFINITY : this.sentNext + waiting + MAX_UNTOLD;
   }
 
   /** A message is on the wire for the first time. */
   framed(seq: number, bytes: number, isNumbered: boolean, isBeat: boolean): void {
     this.sentNext = seq + 1;
+    if (isBeat) return;
+    this.lastMessageNext = seq + 1;
+    if (!isNumbered) {
+      this.closesFramed += 1;
+      return;
+    }
+    this.txFramed += 1;
     this.sizes.set(seq, bytes);
     this.unackedBytes += bytes;
-    if (isNumbered) this.txFramed += 1;
-    if (!isBeat) this.lastMessageNext = seq + 1;
   }
 
   /** The peer confirmed everything below `ack`. */

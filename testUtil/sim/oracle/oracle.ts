@@ -136,7 +136,7 @@ export class Oracle {
     client.boundTo = server;
     const isOther = before !== undefined && before !== server;
     if (!isOther && !client.isRestored) return;
-    const isTold = this.#couldTell(client, server, isOther);
+    const isTold = this.#couldTell(client, server, isOther ? before : undefined);
     client.isRestored = false;
     server.isRestored = false;
     if (isTold) return this.fail('3', `${client.name} goes on with ${server.host.name}, one of which lost its half`);
@@ -145,14 +145,17 @@ export class Oracle {
     this.note(client.host, `session ${client.sessionId}: a half was lost and the counters cannot tell`);
   }
 
-  #couldTell(client: Half, server: Half, isOther: boolean): boolean {
+  /** @param before the server's half that the client was connected to, where it is another one now */
+  #couldTell(client: Half, server: Half, before: Half | undefined): boolean {
     const { hasResume } = this.terms;
-    if (isOther && !server.isRestored) return hasResume || client.nextExpected > 0 || client.nextSent > 0;
+    // A copy of a server is the same instance: it says so, also of sessions that it began only afterwards.
+    if (before !== undefined && before.host.options.seed !== server.host.options.seed)
+      return hasResume || client.nextExpected > 0 || client.nextSent > 0;
     return (
       client.nextSent > server.arrivedNext ||
-      client.nextExpected > server.nextSeqAtMost ||
+      client.nextExpected > server.nextSeqAtMost(this.terms) ||
       server.peerAck > client.nextExpected ||
-      (hasResume && server.arrivedNext > client.nextSeqAtMost)
+      (hasResume && server.arrivedNext > client.nextSeqAtMost(this.terms))
     );
   }
 

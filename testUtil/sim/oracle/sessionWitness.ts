@@ -99,7 +99,14 @@ export class SessionWitness extends WireWitness {
   }
 
   sent(sessionId: string, tag: number): void {
+    if (this.isJudged) this.host.hasSent();
     this.halves.get(sessionId)?.tx.push(tag);
+  }
+
+  /** A message without a number was accepted. */
+  closeSent(sessionId: string): void {
+    const half = this.halves.get(sessionId);
+    if (half !== undefined) half.closes += 1;
   }
 
   received(sessionId: string, tag: number): void {
@@ -180,6 +187,9 @@ export class SessionWitness extends WireWitness {
 
   /** Nothing came and nobody said that the connection is over: then it was given up because of silence. */
   #expectSilence(half: Half): void {
+    const connection = half.connection === undefined ? undefined : this.host.connections[half.connection];
+    if (connection?.hasUnread === true)
+      this.doubt(half, 'liveness', `${half.name} gave its connection up, and has not read what came on it`);
     const { beatMs, heartbeatMs, misses } = this.oracle.terms;
     const interval = this.role === 'server' ? beatMs : heartbeatMs;
     const missing = missingSilence(half, interval, misses);

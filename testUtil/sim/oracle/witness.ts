@@ -5,9 +5,6 @@ import type { Oracle } from './oracle.ts';
 import { newConnection, type SeenConnection } from './seenConnection.ts';
 import { describeSaid, isBeat, type Said } from './wire.ts';
 
-/** Closing and cancelling have this much room above the limit. */
-const CONTROL_RESERVE_BYTES = 256 * 1024;
-
 /**
  * What one image of a process saw and did, on the wire. An image that lives through an earlier life tells its own witness,
  * so that this has the memory the image has; nothing is judged until it is live.
@@ -173,7 +170,7 @@ export class WireWitness implements HostWitness {
     if (!this.#attachedNow.has(half) && ack !== half.arrivedNext)
       this.doubt(half, '4', `${half.name} acknowledges ${ack} in a fresh message, but ${half.arrivedNext} arrived`);
     half.framed(seq, bytes, isNumbered, isBeat(flags));
-    if (half.unackedBytes > this.oracle.terms.maxBufferBytes + CONTROL_RESERVE_BYTES)
+    if (half.unackedBytes > this.oracle.terms.maxBufferBytes)
       this.doubt(half, '10', `${half.name} keeps ${half.unackedBytes} bytes, more than its bound`);
   }
 

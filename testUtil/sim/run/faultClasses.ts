@@ -32,9 +32,9 @@ export const rates = {
   /** A second process uses the same client id for a while. */
   twin: 2,
   /** A client goes on from a state it had some time ago. */
-  clientRollback: 2,
+  clientRollback: 6,
   serverCrash: 2,
-  serverRollback: 2,
+  serverRollback: 6,
   /** The application ends its session at once. */
   hardDisconnect: 2,
   /** Somebody who is no honest peer. */

@@ -24,11 +24,18 @@ function onPipe(inflict: (pipe: Pipe, fault: PlannedFault, stage: Stage) => void
   };
 }
 
-/** Blocks one direction, or the other, for a while. */
-function block(pipe: Pipe, toServer: boolean, ms: number, stage: Stage): void {
+/**
+ * Blocks one direction, or the other, for a while.
+ * @param stallMs how long the other side does nothing at its end: what comes at last waits unread while timers fall due
+ */
+function block(pipe: Pipe, toServer: boolean, ms: number, stage: Stage, stallMs = 0): void {
   const side = toServer ? pipe.client : pipe.server;
   side.block();
-  stage.world.later(ms, () => side.unblock() as undefined);
+  stage.world.later(ms, () => {
+    if (stallMs > 0) pause(stage, side.peer, stallMs, false);
+    side.unblock();
+    return undefined;
+  });
 }
 
 /** Decides about the next dial, and sees to it that there is one. */
@@ -79,7 +86,10 @@ export const inflictions: Record<Exclude<FaultClass, 'clientRollback' | 'serverR
   silent: onPipe((pipe, { dice: [a, b] }) =>
     pipe.cut({ prefix: a, toldAfterMs: NEVER }, { prefix: b, toldAfterMs: NEVER }),
   ),
-  halfOpen: onPipe((pipe, { dice: [a, b] }, stage) => block(pipe, a < 0.5, b * noticeMs(stage), stage)),
+  halfOpen: onPipe((pipe, { dice: [a, b, c] }, stage) => {
+    const stallMs = c < 0.5 ? c * stage.plan.options.heartbeatIntervalMs : 0;
+    block(pipe, a < 0.5, b * noticeMs(stage), stage, stallMs);
+  }),
   lateFrames: (stage, { dice: [a, b] }, slot) => {
     const pipe = pipeOf(stage, slot);
     if (pipe !== undefined) block(pipe, a < 0.5, (1 + b) * noticeMs(stage), stage);

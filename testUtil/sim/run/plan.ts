@@ -124,12 +124,12 @@ export function planOf(seed: number): Plan {
     kinds,
     faults: planFaults(seed, kinds, clients, durationMs),
     gapMs: random.pick([80, 250, 400, 800, 2_500]),
-    maxBurst: random.pick([1, 3, 8]),
+    maxBurst: random.pick([1, 5, 12]),
   };
 }
 
 /** What the oracle has to know of the options. */
-export function termsOf({ options }: Plan): Terms {
+export function termsOf({ options, workload, kinds }: Plan): Terms {
   return {
     graceMs: options.sessionDisconnectGraceMs,
     handshakeTimeoutMs: options.serverHandshakeTimeoutMs,
@@ -143,6 +143,7 @@ export function termsOf({ options }: Plan): Terms {
     maxBufferBytes: options.maxSessionBufferBytes,
     resumes: options.enableTransparentSessionReconnects,
     hasResume: options.hasResumeExtension,
+    tellsAll: workload === 'ports' && !kinds.includes('sendFails'),
   };
 }
 

@@ -1,7 +1,7 @@
 import { Phase } from '../engine/eventHeap.ts';
 import { Trace, type TraceLine } from '../engine/trace.ts';
 import { type Violation, World } from '../engine/world.ts';
-import { expectRest, expectSettled, idleFrames } from '../oracle/final.ts';
+import { expectNothingLeft, expectRest, expectSettled, idleFrames } from '../oracle/final.ts';
 import { Oracle } from '../oracle/oracle.ts';
 import { sweep } from '../oracle/sweep.ts';
 import { portWorkload } from '../workload/ports.ts';
@@ -15,6 +15,10 @@ import { rollBackClient, rollBackServer } from './rollback.ts';
 import { Stage } from './stage.ts';
 
 const SWEEP_MS = 1_000;
+/** Where less is allowed, programs send enough to reach the bound. */
+const SMALL_BUFFER_BYTES = 1024 * 1024;
+/** Longer than anything takes that a close sets off. */
+const REST_MS = 200;
 
 /** How to run a plan. */
 export interface RunSettings {
@@ -53,9 +57,10 @@ const everyInfliction: Record<FaultClass, Inflict> = {
 
 /** The programs that a plan names. */
 export function workloadOf(plan: Plan): Workload {
-  const { gapMs, maxBurst } = plan;
+  const { gapMs, maxBurst, options } = plan;
   if (plan.workload === 'router') return routerWorkload({ gapMs, maxBurst });
-  return portWorkload({ gapMs, maxBurst, maxStreams: 4, largeOneIn: 97 });
+  const largeOneIn = options.maxSessionBufferBytes < SMALL_BUFFER_BYTES ? 3 : 97;
+  return portWorkload({ gapMs, maxBurst, maxStreams: 4, largeOneIn });
 }
 
 function schedule(stage: Stage, fault: PlannedFault): void {
@@ -79,6 +84,14 @@ function setUp(stage: Stage): void {
   const { world, oracle, plan } = stage;
   oracle.onLateFrame = () => {
     stage.counts.lateFrames += 1;
+  };
+  stage.onClosed = (running) => {
+    world.later(REST_MS, () => {
+      const { isAlive, isPaused } = running.host;
+      if (isPaused) stage.onClosed(running);
+      else if (isAlive) expectNothingLeft(stage, running);
+      return undefined;
+    });
   };
   stage.network.onFate = ({ kind }) => {
     stage.counts[fates[kind]] += 1;
@@ -107,7 +120,8 @@ function heal(stage: Stage): void {
 /** Runs one plan to its end, or to the first thing that does not hold. */
 export async function runPlan(plan: Plan, settings: RunSettings = {}): Promise<RunOutcome> {
   const world = new World(new Trace(settings.trace === true), settings.moreTurns);
-  const terms = termsOf(plan);
+  const known = termsOf(plan);
+  const terms = settings.workload === undefined ? known : { ...known, tellsAll: false };
   const oracle = new Oracle(world, terms);
   const stage = new Stage(world, plan, oracle, settings.workload ?? workloadOf(plan));
   setUp(stage);

@@ -27,6 +27,8 @@ export interface Running {
   readonly transport: SimClientTransport | SimServerTransport;
   readonly program: RunningProgram;
   readonly witness: SessionWitness;
+  /** Ends what the stage itself does in the process. */
+  readonly stop: () => void;
 }
 
 /** The place of one client: processes come and go in it. */
@@ -48,6 +50,8 @@ export class Stage {
   readonly healsAt: number;
   /** True until programs should come to rest. */
   isBusy = true;
+  /** Told of each process that was closed in good order. */
+  onClosed: (running: Running) => void = () => undefined;
   readonly #workload: Workload;
   readonly #running = new Map<Host, Running>();
   #started = 0;
@@ -73,9 +77,9 @@ export class Stage {
     return this.survivors.filter(({ transport }) => transport.getStatus() === 'open');
   }
 
-  runningOf(host: Host | undefined): Running | undefined {
+  readonly runningOf = (host: Host | undefined): Running | undefined => {
     return host?.isAlive === true ? this.#running.get(host) : undefined;
-  }
+  };
 
   /** Makes a process; its program starts as its first input. `like` gives it the same randomness, as a copy has it. */
   newHost(name: string, like?: Host): Host {
@@ -123,9 +127,11 @@ export class Stage {
       const running = this.#running.get(self);
       if (running === undefined) return;
       running.witness.isClosing = true;
+      running.stop();
       running.program.close?.();
       running.transport.close();
       running.witness.gaveUp();
+      this.onClosed(running);
     });
   }
 
@@ -144,7 +150,7 @@ export class Stage {
     }
     listen(transport, witness);
     const program = this.#workload.startServer({ ...this.#context(host, clock, witness), transport });
-    this.#running.set(host, { host, transport, program, witness });
+    this.#running.set(host, { host, transport, program, witness, stop: () => undefined });
   }
 
   #countSlow(host: Host): void {
@@ -158,10 +164,11 @@ export class Stage {
     const transport = new SimClientTransport(host, host.name, options);
     const clock = host.time.for('application');
     listen(transport, witness);
+    let cancel = (): void => undefined;
     transport.addEventListener('sessionStatus', (event) => {
       if (event.status !== 'closed' || event.end.code !== 'handshake_rejected') return;
       witness.gaveUp();
-      clock.after(ASK_AGAIN_MS, () => {
+      cancel = clock.after(ASK_AGAIN_MS, () => {
         if (transport.getStatus() === 'closed') return;
         witness.wants();
         transport.connect(SERVER_ID);
@@ -169,7 +176,7 @@ export class Stage {
     });
     const context = { ...this.#context(host, clock, witness), transport, serverId: SERVER_ID };
     const program = this.#workload.startClient(context);
-    this.#running.set(host, { host, transport, program, witness });
+    this.#running.set(host, { host, transport, program, witness, stop: () => cancel() });
     witness.wants();
     transport.connect(SERVER_ID);
   }

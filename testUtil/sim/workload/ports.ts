@@ -88,6 +88,11 @@ abstract class PortProgram implements RunningProgram, NumberReceiver {
     return true;
   }
 
+  protected sendClose({ id, port }: NumberStream): void {
+    port.send(closeMessage(id));
+    this.context.witness.closeSent(port.id);
+  }
+
   #wait(): void {
     this.#stop = this.context.clock.after(this.random.between(0, 2 * this.settings.gapMs), () => {
       if (!this.context.isBusy()) return;
@@ -132,7 +137,7 @@ class PortClient extends PortProgram {
 
   #close(stream: NumberStream): void {
     stream.isClosing = true;
-    if (stream.port.isOpen) stream.port.send(closeMessage(stream.id));
+    if (stream.port.isOpen) this.sendClose(stream);
   }
 }
 
@@ -148,7 +153,7 @@ class PortServer extends PortProgram {
 
   override heard(stream: NumberStream, isLast: boolean): void {
     if (!isLast) return;
-    if (!this.send(stream, ControlFlags.StreamClose)) stream.port.send(closeMessage(stream.id));
+    if (!this.send(stream, ControlFlags.StreamClose)) this.sendClose(stream);
     this.done(stream);
   }
 

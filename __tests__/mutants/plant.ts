@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { join, relative, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
-import type { runSeed } from '../../../testUtil/sim/run/seed.ts';
+import type { runSeed } from '../../testUtil/sim/run/seed.ts';
 
-const root = fileURLToPath(new URL('../../../', import.meta.url));
+/** Of the repository: tests and scripts run there. */
+const root = resolve('.');
 
 /** One change to one source of the library. */
 export interface Patch {
@@ -15,9 +16,13 @@ export interface Patch {
   readonly replace: string;
 }
 
-/** Bundles the simulator with a library that has a bug, and returns what runs its seeds. */
+/**
+ * Bundles the simulator with a library that has a bug, and returns what runs its seeds. The sources have no switch for
+ * it: what is tested is what is shipped, but for the patch.
+ * @throws if a patch does not fit its file
+ */
 export async function simulatorWith(name: string, patches: readonly Patch[]): Promise<typeof runSeed> {
-  const outfile = join(root, 'node_modules/.cache/simMutants', `${name}-${process.pid}.mjs`);
+  const outfile = join(root, 'node_modules/.cache/mutants', `${name}-${process.pid}.mjs`);
   const applied = new Set<Patch>();
   await build({
     entryPoints: [join(root, 'testUtil/sim/run/seed.ts')],

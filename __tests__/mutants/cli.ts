@@ -1,0 +1,64 @@
+/**
+ * `npm run mutants [-- --only TEXT] [--jobs 2] [--seeds 1000]` plants every mutant, runs seeds until one catches it, and
+ * prints the table. Exits with 1 if one survives.
+ */
+import { fork } from 'node:child_process';
+import { parseArgs } from 'node:util';
+import { type Hunt, hunt, MOST_SEEDS } from './hunt.ts';
+import { mutants } from './mutants.ts';
+
+/** For all seeds of one mutant; whoever takes longer hangs, which is not a catch. */
+const LIMIT_MS = 300_000;
+
+const { values: flags } = parseArgs({
+  options: {
+    only: { type: 'string', default: '' },
+    jobs: { type: 'string', default: '2' },
+    seeds: { type: 'string', default: String(MOST_SEEDS) },
+    hunt: { type: 'string' },
+  },
+});
+
+function huntInProcess(name: string): Promise<Hunt> {
+  return new Promise((resolve) => {
+    const child = fork(process.argv[1] ?? '', ['--hunt', name, '--seeds', flags.seeds]);
+    const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
+    let found: Hunt = { name, crashes: 0, message: `no result within ${LIMIT_MS / 1_000} s` };
+    child.once('message', (message) => {
+      found = message as Hunt; // our own program's
+    });
+    child.once('exit', () => {
+      clearTimeout(timer);
+      resolve(found);
+    });
+  });
+}
+
+function line({ name, seed, invariant = 'none: it survives', message = '', crashes }: Hunt): string {
+  const thrown = crashes === 0 ? '' : ` (${crashes} seeds before it threw)`;
+  return `| ${name} | ${seed ?? '-'} | ${invariant}${thrown} | ${message.split('\n')[0]} |`;
+}
+
+async function huntAll(): Promise<void> {
+  const waiting = mutants.filter(({ name }) => name.includes(flags.only));
+  const hunts: Hunt[] = [];
+  console.log('| mutant | seed | invariant | what the oracle said |\n| --- | ---: | --- | --- |');
+  const work = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const found = await huntInProcess(next.name);
+      hunts.push(found);
+      console.log(line(found));
+    }
+  };
+  await Promise.all(Array.from({ length: Number(flags.jobs) }, work));
+  const survivors = hunts.filter(({ seed }) => seed === undefined);
+  console.log(`\n${hunts.length - survivors.length} of ${hunts.length} mutants caught within ${flags.seeds} seeds`);
+  if (survivors.length > 0 || hunts.length === 0) process.exitCode = 1;
+}
+
+if (flags.hunt === undefined) await huntAll();
+else {
+  const mutant = mutants.find(({ name }) => name === flags.hunt);
+  if (mutant === undefined) throw new Error(`there is no mutant '${flags.hunt}'`);
+  process.send?.(await hunt(mutant, Number(flags.seeds)));
+}
