@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { hunt } from '../mutants/hunt.ts';
 import { mutants } from '../mutants/mutants.ts';
 import { simulatorWith } from '../mutants/plant.ts';
 
@@ -31,6 +32,16 @@ describe('a bug that is planted in the library is found', () => {
   test('and none is found where none was planted', async () => {
     const runSeed = await simulatorWith('none', []);
     for (let seed = 1; seed <= 5; seed++) expect((await runSeed(seed)).violation).toBeUndefined();
+  }, 30_000);
+
+  test('a mutant that changes nothing survives', async () => {
+    const patch = {
+      file: 'transport/wire.ts',
+      find: 'export function encodeFrame(',
+      replace: 'export function encodeFrame(',
+    };
+    const found = await hunt({ name: 'harmless', patches: [patch] }, 5);
+    expect(found).toEqual({ name: 'harmless', crashes: 0 });
   }, 30_000);
 
   test('a patch that fits nowhere is an error, not a bug that nobody finds', async () => {

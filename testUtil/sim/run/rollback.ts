@@ -67,8 +67,11 @@ async function rollBack(
     stage.world.note('fault', `${kind} (${id}) on ${host.name}`);
     replace(await restore(stage, host, count));
   };
+  const sends: number[] = [];
+  let seen = before;
   const look = (looks: number): undefined => {
-    const sends = (host.journal ?? []).flatMap(({ hasSent }, index) => (hasSent && index >= before ? [index] : []));
+    const { journal = [] } = host;
+    for (; seen < journal.length; seen++) if (journal[seen]?.hasSent === true) sends.push(seen);
     const [first] = sends;
     if (first !== undefined && sends.length >= mostSends) stage.world.later(a * ARRIVAL_MS, () => goBack(first));
     else if (looks < MOST_LOOKS) stage.world.later(LOOK_MS, () => look(looks + 1));
