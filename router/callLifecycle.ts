@@ -1,4 +1,5 @@
 import type { CancelTimer } from '../transport/clock.ts';
+import { SessionBufferFullError } from '../transport/errors.ts';
 import type { IncomingMessage, OutgoingMessage } from '../transport/message.ts';
 import type { SessionEnd, SessionPort, StreamReceiver } from '../transport/stream.ts';
 import { NO_SPAN, type TracedSpan } from '../transport/telemetry.ts';
@@ -85,13 +86,22 @@ export abstract class CallLifecycle implements StreamReceiver {
     this.#stopDeadline = this.port.clock.after(ms, fn);
   }
 
-  /** Sends a close or a cancel: neither can be refused but by a session that has ended, and then nobody listens. */
+  /** Sends a close or a cancel, which the other side must hear of. */
   protected sendControl(message: OutgoingMessage): void {
-    if (!this.port.isOpen) return;
-    try {
-      this.port.send(message);
-    } catch {
-      // The session ends: every call on it is told so by itself.
-    }
+    sendOrEnd(this.port, message);
+  }
+}
+
+/**
+ * Sends what cannot be left out: a close or a cancel. Where even their reserve is used up the session ends, and every call
+ * on it is told; a call that is never answered would wait for ever.
+ */
+export function sendOrEnd(port: SessionPort, message: OutgoingMessage): void {
+  if (!port.isOpen) return;
+  try {
+    port.send(message);
+  } catch (error) {
+    // Anything else is a codec that fails, or a session that is ending anyway.
+    if (error instanceof SessionBufferFullError) port.overflow(`no room for the end of a call: ${error.message}`);
   }
 }

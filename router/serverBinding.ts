@@ -3,6 +3,7 @@ import { cancelMessage, type IncomingMessage, isStreamCancel, isStreamOpen } fro
 import type { ServerTransport } from '../transport/server.ts';
 import type { SessionPort, StreamOpener } from '../transport/stream.ts';
 import type { Telemetry } from '../transport/telemetry.ts';
+import { sendOrEnd } from './callLifecycle.ts';
 import { CANCEL_CODE, type ErrorPayload, INVALID_REQUEST_CODE, UNCAUGHT_ERROR_CODE } from './errors.ts';
 import { type LiveProcedure, MAX_STREAM_ID_LENGTH, type Opening, openCall, type Routes } from './openCall.ts';
 import { Err } from './result.ts';
@@ -35,12 +36,7 @@ class Refusal implements StreamOpener {
 }
 
 function sendCancel(port: SessionPort, streamId: string, error: ErrorPayload): void {
-  if (!port.isOpen) return;
-  try {
-    port.send(cancelMessage(streamId, Err(error)));
-  } catch {
-    // The session is about to end, or has no room even for this: then its client learns of the end of the session.
-  }
+  sendOrEnd(port, cancelMessage(streamId, Err(error)));
 }
 
 /** One transport of a server: makes calls of messages that no open stream waits for. */

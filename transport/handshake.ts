@@ -10,6 +10,13 @@ import type { PropagationContext, TransportMessage } from './message.ts';
 /** The only version spoken, and accepted. */
 export const PROTOCOL_VERSION = 'v2.0';
 
+/** Client ids and session ids are kept as long as their sessions: this many UTF-16 units at most. */
+export const MAX_ID_LENGTH = 256;
+
+function isId(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= MAX_ID_LENGTH;
+}
+
 /** Codes of a refused handshake. Only `SESSION_STATE_MISMATCH` is worth another dial with a new session. */
 export const HandshakeCode = {
   SessionStateMismatch: 'SESSION_STATE_MISMATCH',
@@ -174,8 +181,9 @@ export function parseHandshakeRequest(message: TransportMessage): Parsed<Handsha
       protocolVersion,
     };
   }
-  if (typeof sessionId !== 'string' || sessionId === '')
-    return bad(`sessionId: expected a string that is not empty, got ${show(sessionId)}`);
+  if (!isId(sessionId)) return bad(`sessionId: expected 1 to ${MAX_ID_LENGTH} characters, got ${show(sessionId)}`);
+  if (message.from.length > MAX_ID_LENGTH)
+    return bad(`from: expected at most ${MAX_ID_LENGTH} characters, got ${message.from.length}`);
   if (!isRecord(state)) return bad(`expectedSessionState: expected an object, got ${show(state)}`);
   const { nextExpectedSeq, nextSentSeq } = state;
   if (!isCounter(nextExpectedSeq))

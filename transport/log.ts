@@ -79,10 +79,15 @@ const colours: Record<LogLevel, string> = {
   error: '\u001b[31m',
 };
 
+/** One line stays one, and commands to a terminal stay text: peers choose their ids, and errors quote them. */
+function harmless(text: string): string {
+  return text.replace(/\p{Cc}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
 /** A coloured line for people, on the console method of its level. */
 export const coloredStringLogger: LogFn = (message, fields, level) => {
   const who = [fields.clientId, fields.connectedTo].filter((id) => id !== undefined).join(' → ');
   const { clientId: _from, connectedTo: _to, ...rest } = printable(fields);
   const tail = Object.keys(rest).length === 0 ? '' : ` ${JSON.stringify(rest)}`;
-  console[level](`${colours[level]}${level.padEnd(5)}\u001b[0m [${who}] ${message}${tail}`);
+  console[level](`${colours[level]}${level.padEnd(5)}\u001b[0m [${harmless(who)}] ${harmless(message)}${tail}`);
 };

@@ -11,6 +11,7 @@ export interface SessionEnd {
     | 'handshake_rejected'
     | 'protocol_violation'
     | 'closed_locally'
+    | 'buffer_full'
     | 'retries_exceeded'
     | 'expired';
   /** One sentence for people. */
@@ -71,6 +72,8 @@ export interface SessionPort {
   unsend(streamId: string): boolean;
   /** False while more than `sessionHighWaterBytes` are unconfirmed. */
   readonly isWriteReady: boolean;
+  /** Ends the session with `buffer_full`: there is something that must be said, and no room for it. */
+  overflow(message: string): void;
   /** Calls `fn` once, when the session is write-ready again. Not called when the session ends. */
   onceWriteReady(fn: () => void): CancelTimer;
   /** Calls `fn` once the peer confirmed everything sent so far. Not called when the session ends. */

@@ -119,6 +119,7 @@ export abstract class Transport<O extends SettledTransportOptions = SettledTrans
       onGap: (session, reason) => queue.post(session, this.#gap, reason),
       onPeerSilent: (session) => queue.post(session, this.#peerSilent, undefined),
       onRehandshakeMessage: (session, message) => queue.post(session, this.#rehandshake, message),
+      onOverflow: (core, message) => queue.run(() => this.#overflow(core, message)),
     };
   }
 
@@ -228,6 +229,11 @@ export abstract class Transport<O extends SettledTransportOptions = SettledTrans
     this.log('info', 'the peer is silent, closing the connection', { sessionId: session.id, connectedTo: session.to });
     this.disconnect(session);
   };
+
+  #overflow(core: SessionCore, message: string): void {
+    const session = this.#sessions.get(this.keyOf(core));
+    if (session?.core === core) this.endSession(session, { code: 'buffer_full', message });
+  }
 
   readonly #rehandshake = (session: SessionConnected, message: IncomingMessage): void =>
     this.onRehandshakeMessage(session, message);

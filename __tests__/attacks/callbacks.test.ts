@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import { describe, expect, test } from 'vitest';
 import { createClient } from '../../router/client.ts';
+import type { Middleware } from '../../router/middleware.ts';
 import { Procedure } from '../../router/procedures.ts';
 import { Ok } from '../../router/result.ts';
 import { createServer } from '../../router/server.ts';
@@ -9,7 +10,8 @@ import { closeAllConnections } from '../../testUtil/connections.ts';
 import { createHarness } from '../../testUtil/harness.ts';
 import { matrix } from '../../testUtil/matrix.ts';
 import type { ServerTransport } from '../../transport/server.ts';
-import { requestOf } from '../support/barePeer.ts';
+import { messageOf, requestOf } from '../support/barePeer.ts';
+import { expectMemoryBack, liveBytes } from './support/memory.ts';
 import { kinds, Site } from './support/site.ts';
 import { watchProcess } from './support/watch.ts';
 
@@ -83,10 +85,97 @@ describe.each(matrix)('over $name', ({ transport, codec }) => {
   );
 });
 
+/** When a middleware does what it should not, and whether its call may still go well. */
+const moments = [
+  { when: 'before it lets the call through', goesOn: false, harmless: [] },
+  // The handler has answered by then: a middleware that returns nothing stands for that answer, and a cut is resumed.
+  { when: 'after the handler', goesOn: true, harmless: ['returns nothing', 'breaks every connection'] },
+] as const;
+const middlewareCases = ['server', 'service'].flatMap((of) =>
+  moments.flatMap((moment) => Object.keys(misdeeds).map((misdeed) => ({ of, misdeed, ...moment }))),
+);
+
+describe.each(matrix)('over $name', ({ transport, codec }) => {
+  test.each(middlewareCases)(
+    'a middleware of a $of that $misdeed $when fails that call at most',
+    async ({ of, misdeed, goesOn, harmless }) => {
+      using watched = watchProcess();
+      await using harness = await createHarness({ transport, codec });
+      const serverTransport = harness.server();
+      let handled = 0;
+      const middleware: Middleware = async ({ procedureName, next }) => {
+        if (procedureName !== 'act') return next();
+        if (goesOn) await next();
+        // The cast: what a middleware returns without its types' consent is the point.
+        return misdeeds[misdeed]?.(serverTransport) as never;
+      };
+      const Service = createServiceSchema();
+      const services = {
+        guarded: (of === 'service' ? Service.middleware(middleware) : Service).define({
+          act: Procedure.rpc({
+            requestInit: Type.Object({}),
+            responseData: Type.Object({}),
+            async handler() {
+              handled += 1;
+              return Ok({});
+            },
+          }),
+          fine: Procedure.rpc({
+            requestInit: Type.Object({}),
+            responseData: Type.Object({}),
+            handler: async () => Ok({}),
+          }),
+        }),
+      };
+      const server = createServer(serverTransport, services, of === 'server' ? { middlewares: [middleware] } : {});
+      const client = createClient<typeof services>(harness.client());
+      const other = createClient<typeof services>(harness.client());
+      const failed = client.guarded.act.rpc({});
+      const meanwhile = other.guarded.fine.rpc({});
+      await harness.advance(2_000);
+      expect((await failed).ok).toBe((harmless as readonly string[]).includes(misdeed));
+      expect(handled).toBe(goesOn ? 1 : 0);
+      expect([true, misdeed !== 'ends every session']).toContain((await meanwhile).ok);
+      const next = [client.guarded.fine.rpc({}), other.guarded.fine.rpc({})];
+      await harness.advance(2_000);
+      for (const result of await Promise.all(next)) expect(result).toEqual({ ok: true, payload: {} });
+      expect([server.openCalls, server.running]).toEqual([0, 0]);
+      expect(watched.seen).toEqual([]);
+      await server.close();
+    },
+  );
+});
+
 describe.each(kinds)('beside an honest client over %s', (kind) => {
   const fail = (): never => {
     throw new Error('kaput');
   };
+
+  test('a middleware that throws, rejects or answers nonsense for all but her costs nobody else anything', async () => {
+    const nonsense: Middleware = (({ ctx, next }) => {
+      if (ctx.from === 'honest') return next();
+      if (ctx.streamId === 's0') throw undefined;
+      if (ctx.streamId === 's1') return Promise.reject(new Error('kaput'));
+      return 7;
+    }) as Middleware; // without its types' consent
+    await using site = await Site.open(kind, { router: { middlewares: [nonsense] } });
+    using peer = await site.dial();
+    await peer.handshake();
+    const open = { controlFlags: 10, serviceName: 'math', procedureName: 'types', payload: 'me too' };
+    let before = 0;
+    let ack = 0;
+    for (let seq = 0; seq < 3_000; seq++) {
+      peer.send(messageOf({ seq, ack, streamId: `s${seq}`, ...open }));
+      let answer = await peer.next();
+      while (answer.controlFlags === 1) answer = await peer.next(); // a beat
+      expect(answer).toMatchObject({ controlFlags: 4, payload: { payload: { code: 'UNCAUGHT_ERROR' } } });
+      ack = answer.seq + 1;
+      if (seq === 1_000) before = await liveBytes();
+    }
+    // What was heard is the test's own.
+    peer.messages.length = 0;
+    await expectMemoryBack(before);
+  }, 30_000);
 
   test('listeners and loggers that all fail, at every event, fail nobody', async () => {
     await using site = await Site.open(kind);

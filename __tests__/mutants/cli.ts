@@ -1,8 +1,9 @@
 /**
- * `npm run mutants [-- --only TEXT] [--jobs 2] [--seeds 1000]` plants every mutant, runs seeds until one catches it, and
- * prints the table. Exits with 1 if one survives.
+ * `npm run mutants [-- --only TEXT] [--jobs 2] [--seeds 1000] [--write]` plants every mutant, runs seeds until one catches it, and
+ * prints the table; `--write` puts it into docs/reliability.md. Exits with 1 if one survives.
  */
 import { fork } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type Hunt, hunt, MOST_SEEDS } from './hunt.ts';
 import { mutants } from './mutants.ts';
@@ -16,6 +17,7 @@ const { values: flags } = parseArgs({
     jobs: { type: 'string', default: '2' },
     seeds: { type: 'string', default: String(MOST_SEEDS) },
     hunt: { type: 'string' },
+    write: { type: 'boolean', default: false },
   },
 });
 
@@ -34,6 +36,18 @@ function huntInProcess(name: string): Promise<Hunt> {
   });
 }
 
+const HEADER = '| mutant | seed | invariant | what the oracle said |\n| --- | ---: | --- | --- |';
+const PAGE = 'docs/reliability.md';
+
+/** Puts the table where the page has its markers; in the order of the list, whichever was found first. */
+function writeTable(hunts: readonly Hunt[]): void {
+  const rows = mutants.flatMap(({ name }) => hunts.filter((found) => found.name === name).map(line));
+  const [begin, end] = ['<!-- mutants:begin -->', '<!-- mutants:end -->'];
+  const [before = '', rest = ''] = readFileSync(PAGE, 'utf8').split(begin);
+  const [, after = ''] = rest.split(end);
+  writeFileSync(PAGE, `${before}${begin}\n${[HEADER, ...rows].join('\n')}\n${end}${after}`);
+}
+
 function line({ name, seed, invariant = 'none: it survives', message = '', crashes }: Hunt): string {
   const thrown = crashes === 0 ? '' : ` (${crashes} seeds before it threw)`;
   return `| ${name} | ${seed ?? '-'} | ${invariant}${thrown} | ${message.split('\n')[0]} |`;
@@ -42,7 +56,7 @@ function line({ name, seed, invariant = 'none: it survives', message = '', crash
 async function huntAll(): Promise<void> {
   const waiting = mutants.filter(({ name }) => name.includes(flags.only));
   const hunts: Hunt[] = [];
-  console.log('| mutant | seed | invariant | what the oracle said |\n| --- | ---: | --- | --- |');
+  console.log(HEADER);
   const work = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const found = await huntInProcess(next.name);
@@ -51,6 +65,7 @@ async function huntAll(): Promise<void> {
     }
   };
   await Promise.all(Array.from({ length: Number(flags.jobs) }, work));
+  if (flags.write) writeTable(hunts);
   const survivors = hunts.filter(({ seed }) => seed === undefined);
   console.log(`\n${hunts.length - survivors.length} of ${hunts.length} mutants caught within ${flags.seeds} seeds`);
   if (survivors.length > 0 || hunts.length === 0) process.exitCode = 1;

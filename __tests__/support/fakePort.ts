@@ -17,6 +17,7 @@ export class FakePort implements SessionPort {
   /** Thrown by the next {@link send}. */
   refusal: Error | undefined;
   readonly sent: OutgoingMessage[] = [];
+  readonly overflows: string[] = [];
   readonly streams = new Map<string, StreamReceiver>();
   readonly #confirmWaiters = new Set<() => void>();
   readonly #writeWaiters = new Set<() => void>();
@@ -52,6 +53,10 @@ export class FakePort implements SessionPort {
 
   unsend(): boolean {
     return false;
+  }
+
+  overflow(message: string): void {
+    this.overflows.push(message);
   }
 
   onceWriteReady(fn: () => void): () => void {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { FrameReader, withLength } from '../../transport/impls/unix/framing.ts';
+import { FrameReader } from '../../transport/impls/unix/framing.ts';
+import { withLength } from '../support/withLength.ts';
 
 const frame = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => i % 251);
 

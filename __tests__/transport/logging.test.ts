@@ -68,6 +68,14 @@ describe('a sink on the console', () => {
     for (const part of ['warn', 'us → them', 'what', '"sessionId":"s"', 'why']) expect(lines[0]).toContain(part);
   });
 
+  test('in colour keeps a line one line, and commands to the terminal text', () => {
+    const lines: string[] = [];
+    vi.spyOn(console, 'warn').mockImplementation((line: unknown) => void lines.push(String(line)));
+    coloredStringLogger('one\ntwo\u001b[2J', { connectedTo: 'a\r\u0007b' }, 'warn');
+    expect(lines[0]).toContain('[a\\u000d\\u0007b] one\\u000atwo\\u001b[2J');
+    expect(lines[0]).not.toContain('\n');
+  });
+
   test('writes what is thrown even where it is no error', () => {
     const lines: string[] = [];
     vi.spyOn(console, 'error').mockImplementation((line: unknown) => void lines.push(String(line)));

@@ -7,12 +7,13 @@ import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { JsonCodec } from '../../codec/json.ts';
 import { createHarness } from '../../testUtil/harness.ts';
 import { UnixDomainSocketClientTransport, UnixSocketError } from '../../transport/impls/unix/client.ts';
-import { FrameReader, withLength } from '../../transport/impls/unix/framing.ts';
+import { FrameReader } from '../../transport/impls/unix/framing.ts';
 import { listenOnUnixSocket, UnixDomainSocketServerTransport } from '../../transport/impls/unix/server.ts';
 import { requestOf, statusOf } from '../support/barePeer.ts';
 import { Bystander } from '../support/bystander.ts';
 import { SeededRandom } from '../support/random.ts';
 import { TransportEventLog } from '../support/transportEvents.ts';
+import { withLength } from '../support/withLength.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-unix-'));
 const servers: Server[] = [];

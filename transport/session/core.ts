@@ -45,6 +45,9 @@ export interface Agreement {
 /** Closing and cancelling must get through a full buffer: this much is kept for them. */
 const CONTROL_RESERVE_BYTES = 256 * 1024;
 
+/** What a message costs besides its bytes: the objects around them. Without it many small ones would hold several times the limit. */
+const MESSAGE_OVERHEAD_BYTES = 192;
+
 /** The state that can transmit: Connected. */
 export interface FrameSink {
   /** Bytes that its connection has taken and not passed on. */
@@ -135,7 +138,7 @@ export class SessionCore implements SessionPort {
   get bufferedBytes(): number {
     // A peer may acknowledge what it has not read: what its connection still holds counts as well.
     const held = Math.max(this.ledger.unackedBytes, this.sink?.bufferedBytes ?? 0);
-    return held + this.#outbox.bytes;
+    return held + this.ledger.unackedCount * MESSAGE_OVERHEAD_BYTES + this.#outbox.bytes;
   }
 
   /** Returns the frame, or undefined while the session waits for its first answer. */
@@ -281,6 +284,10 @@ export class SessionCore implements SessionPort {
 
   get isWriteReady(): boolean {
     return this.bufferedBytes <= this.env.options.sessionHighWaterBytes;
+  }
+
+  overflow(message: string): void {
+    if (this.isOpen) this.env.owner.onOverflow(this, message);
   }
 
   onceWriteReady(fn: () => void): CancelTimer {

@@ -1,5 +1,6 @@
 import type { Connection } from '../connection.ts';
 import type { IncomingMessage } from '../message.ts';
+import type { SessionCore } from './core.ts';
 import type { SessionBackingOff } from './SessionBackingOff.ts';
 import type { SessionConnected } from './SessionConnected.ts';
 import type { SessionConnecting } from './SessionConnecting.ts';
@@ -23,6 +24,8 @@ export interface SharedEvents {
   /** Nothing was heard for as long as liveness allows. */
   onPeerSilent(session: SessionConnected): void;
   onRehandshakeMessage(session: SessionConnected, message: IncomingMessage): void;
+  /** A session has no room for what it must say. It may be in any state. */
+  onOverflow(core: SessionCore, message: string): void;
 }
 
 /** Events of the states that only a client has. */

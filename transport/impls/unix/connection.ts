@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../../clock.ts';
 import { Connection } from '../../connection.ts';
-import { FrameReader, withLength } from './framing.ts';
+import { FrameReader, prefixOf } from './framing.ts';
 
 /** How long a socket that was closed may take to say goodbye before it is destroyed; a peer that does not read must not keep it. */
 const LINGER_MS = 1_000;
@@ -44,7 +44,11 @@ export class UnixConnection extends Connection {
 
   override send(frame: Uint8Array): boolean {
     if (this.isEnded || !this.#socket.writable) return false;
-    this.#socket.write(withLength(frame));
+    // Together in one write, and the frame as it is: the session keeps it anyway, and a copy would count twice.
+    this.#socket.cork();
+    this.#socket.write(prefixOf(frame));
+    this.#socket.write(frame);
+    this.#socket.uncork();
     return true;
   }
 

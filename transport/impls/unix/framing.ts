@@ -5,12 +5,11 @@ const PREFIX_BYTES = 4;
 /** What a socket reads at once is about this large; merging larger chunks would only copy them. */
 const MERGE_UP_TO_BYTES = 64 * 1024;
 
-/** Puts the length before a frame, in one buffer, so that they leave in one write. */
-export function withLength(frame: Uint8Array): Uint8Array {
-  const out = new Uint8Array(PREFIX_BYTES + frame.length);
-  new DataView(out.buffer).setUint32(0, frame.length);
-  out.set(frame, PREFIX_BYTES);
-  return out;
+/** What goes before a frame. */
+export function prefixOf(frame: Uint8Array): Uint8Array {
+  const prefix = new Uint8Array(PREFIX_BYTES);
+  new DataView(prefix.buffer).setUint32(0, frame.length);
+  return prefix;
 }
 
 /** Cuts a byte stream into frames, however its chunks fall. Allocates only what has arrived, whatever a length claims. */

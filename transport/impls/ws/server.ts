@@ -48,9 +48,10 @@ export class WebSocketServerTransport extends ServerTransport {
     this.acceptConnection(this.#connectionOf(ws, request));
   };
 
-  #isAllowed(request: IncomingMessage): boolean {
-    const { origin } = request.headers;
-    return this.#allowedOrigins === undefined || origin === undefined || this.#allowedOrigins.has(origin);
+  #isAllowed({ headers }: Pick<ConnectionInfo, 'headers'>): boolean {
+    const origin = headers?.['origin'];
+    if (this.#allowedOrigins === undefined || origin === undefined) return true;
+    return typeof origin === 'string' && this.#allowedOrigins.has(origin);
   }
 
   /**
@@ -74,10 +75,15 @@ export class WebSocketServerTransport extends ServerTransport {
 
   /**
    * Takes over an open WebSocket of a server that upgrades by itself (Bun, Deno, a framework).
-   * @param peer what a handshake validator will see of the connection
+   * @param peer what a handshake validator will see of the connection; where `allowedOrigins` is set, give its headers:
+   *   one of a foreign origin is closed with 1008
    */
   accept(ws: WebSocketLike, peer: Omit<ConnectionInfo, 'transport'> = {}): void {
     if (this.getStatus() === 'closed') return closeQuietly(ws);
+    if (!this.#isAllowed(peer)) {
+      ws.onerror = () => undefined;
+      return ws.close(CLOSE_POLICY, 'origin not allowed');
+    }
     this.acceptConnection(new WebSocketConnection(ws, { ...peer, transport: 'ws' }, this.clock));
   }
 
