@@ -168,6 +168,7 @@ export class Stage {
     transport.addEventListener('sessionStatus', (event) => {
       if (event.status !== 'closed' || event.end.code !== 'handshake_rejected') return;
       witness.gaveUp();
+      cancel();
       cancel = clock.after(ASK_AGAIN_MS, () => {
         if (transport.getStatus() === 'closed') return;
         witness.wants();

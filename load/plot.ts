@@ -1,0 +1,89 @@
+import type { Series } from './recorder.ts';
+
+/** One line of a panel. */
+export interface Line {
+  name: string;
+  color: string;
+  points: Series;
+  dashed?: boolean;
+}
+
+/** One plot, with its axes from zero. */
+export interface Panel {
+  title: string;
+  /** Under the horizontal axis, with its unit. */
+  x: string;
+  /** Where each axis ends, in units of the points. */
+  xEnd: number;
+  yEnd: number;
+  /** How a value is written beside its axis. */
+  printX: (value: number) => string;
+  printY: (value: number) => string;
+  lines: Line[];
+  /** A limit on the horizontal axis. */
+  xLimit?: number;
+}
+
+const WIDTH = 360;
+const HEIGHT = 260;
+const LEFT = 62;
+const RIGHT = 28;
+const TOP = 40;
+const BOTTOM = 48;
+const TICKS = 4;
+
+/** Panels side by side, as an SVG. */
+export function plot(panels: readonly Panel[]): string {
+  const width = WIDTH * panels.length;
+  const body = panels.map((panel, i) => `<g transform="translate(${i * WIDTH},0)">\n${draw(panel)}\n</g>`);
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${HEIGHT}" width="${width}" height="${HEIGHT}" font-family="sans-serif" font-size="11">`,
+    '<title>Sessions resumed after a cut and a restart; heap over reconnects</title>',
+    `<rect width="${width}" height="${HEIGHT}" fill="white"/>`,
+    ...body,
+    '</svg>',
+    '',
+  ].join('\n');
+}
+
+function draw(panel: Panel): string {
+  const right = WIDTH - RIGHT;
+  const bottom = HEIGHT - BOTTOM;
+  const x = (value: number) => round(LEFT + (value / panel.xEnd) * (right - LEFT));
+  const y = (value: number) => round(bottom - (value / panel.yEnd) * (bottom - TOP));
+  const parts = [text(LEFT, 20, panel.title, 'start', '#222', 13)];
+  for (let i = 0; i <= TICKS; i++) {
+    const [atX, atY] = [(panel.xEnd * i) / TICKS, (panel.yEnd * i) / TICKS];
+    parts.push(
+      `<line x1="${LEFT}" x2="${right}" y1="${y(atY)}" y2="${y(atY)}" stroke="#e4e4e4"/>`,
+      text(LEFT - 6, y(atY) + 4, panel.printY(atY), 'end'),
+      text(x(atX), bottom + 16, panel.printX(atX), 'middle'),
+    );
+  }
+  parts.push(text((LEFT + right) / 2, HEIGHT - 12, panel.x, 'middle'));
+  if (panel.xLimit !== undefined) {
+    const at = x(panel.xLimit);
+    parts.push(
+      `<line x1="${at}" x2="${at}" y1="${TOP}" y2="${bottom}" stroke="#c33" stroke-dasharray="4 3"/>`,
+      text(at - 4, TOP + 12, 'limit', 'end', '#c33'),
+    );
+  }
+  panel.lines.forEach(({ name, color, points, dashed }, i) => {
+    const path = points.map(([px, py]) => `${x(Math.min(px, panel.xEnd))},${y(Math.min(py, panel.yEnd))}`).join(' ');
+    const dash = dashed === true ? ' stroke-dasharray="5 3"' : '';
+    parts.push(
+      `<polyline points="${path}" fill="none" stroke="${color}" stroke-width="1.8"${dash}/>`,
+      text(right - 8, bottom - 8 - 14 * i, name, 'end', color),
+    );
+  });
+  return parts.join('\n');
+}
+
+function text(x: number, y: number, content: string, anchor: string, color = '#555', size = 11): string {
+  const safe = content.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+  return `<text x="${x}" y="${y}" text-anchor="${anchor}" fill="${color}" font-size="${size}">${safe}</text>`;
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10;
+}
