@@ -89,7 +89,7 @@ describe('ctx', () => {
     expect(seen).toEqual([
       'client-x',
       sessionId,
-      expect.stringMatching(/^\w{12}$/),
+      '1',
       'ANN',
       { from: 'db' },
       'db',

@@ -87,7 +87,7 @@ export function startCall(
   }
   const { port } = line;
   const { transport } = caller;
-  const streamId = transport.clock.id();
+  const streamId = port.newStreamId();
   const span = transport.telemetry.startSpan(`client.${kind.serviceName}.${kind.procedureName}`, 'client', {
     'holdfast.stream_id': streamId,
     'holdfast.session_id': port.id,

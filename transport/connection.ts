@@ -12,14 +12,24 @@ export interface ConnectionReceiver {
  * {@link ended}; it provides {@link send}, {@link destroy} and nothing else.
  */
 export abstract class Connection {
-  readonly info: ConnectionInfo;
+  #info: ConnectionInfo;
   #receiver: ConnectionReceiver | undefined;
   #early: Uint8Array[] | undefined = [];
   #ended = false;
   #error: unknown;
 
   constructor(info: ConnectionInfo) {
-    this.info = info;
+    this.#info = info;
+  }
+
+  /** What a handshake validator sees of it. */
+  get info(): ConnectionInfo {
+    return this.#info;
+  }
+
+  /** Nobody will ask for it any more: headers weigh more than the rest of a session. */
+  forgetInfo(): void {
+    this.#info = { transport: this.#info.transport };
   }
 
   /** Sends one frame. Returns false where the pipe cannot take it any more; what was lost is sent again after a reconnect. */
@@ -36,6 +46,12 @@ export abstract class Connection {
   get bufferedBytes(): number {
     return 0;
   }
+
+  /** What is sent until {@link uncork} leaves in one write, where the implementation can do that. */
+  cork(): void {}
+
+  /** Ends {@link cork}. */
+  uncork(): void {}
 
   /** True once the pipe has ended, from whichever side. */
   get isEnded(): boolean {

@@ -33,6 +33,7 @@ export interface ResumeAnswer {
 export interface ExtensionOffer {
   heartbeat?: Record<string, never> | undefined;
   deadline?: Record<string, never> | undefined;
+  compact?: Record<string, never> | undefined;
   resume?: ResumeOffer | undefined;
 }
 
@@ -41,6 +42,8 @@ export interface AcceptedExtensions {
   /** The server's own interval and misses, so that the two sides cannot disagree. */
   heartbeat?: { intervalMs: number; misses: number } | undefined;
   deadline?: Record<string, never> | undefined;
+  /** Frames of many messages, from the first frame after the answer. */
+  compact?: Record<string, never> | undefined;
   resume?: ResumeAnswer | undefined;
 }
 
@@ -94,6 +97,7 @@ export function parseOffer(extensions: unknown): ParsedExtensions<ExtensionOffer
   const offer: ExtensionOffer = {};
   if (isRecord(extensions['heartbeat'])) offer.heartbeat = {};
   if (isRecord(extensions['deadline'])) offer.deadline = {};
+  if (isRecord(extensions['compact'])) offer.compact = {};
   if (extensions['resume'] === undefined) return { ok: true, value: offer };
   const resume = parseResumeOffer(extensions['resume']);
   if (!resume.ok) return resume;
@@ -104,7 +108,7 @@ export function parseOffer(extensions: unknown): ParsedExtensions<ExtensionOffer
 export function parseAccepted(extensions: unknown): ParsedExtensions<AcceptedExtensions> {
   if (!isRecord(extensions)) return { ok: false, reason: 'extensions: expected an object' };
   const accepted: AcceptedExtensions = {};
-  const { heartbeat, deadline, resume } = extensions;
+  const { heartbeat, deadline, compact, resume } = extensions;
   if (heartbeat !== undefined) {
     if (!isRecord(heartbeat)) return fail('heartbeat: expected an object');
     const { intervalMs, misses } = heartbeat;
@@ -114,6 +118,7 @@ export function parseAccepted(extensions: unknown): ParsedExtensions<AcceptedExt
     accepted.heartbeat = { intervalMs, misses };
   }
   if (deadline !== undefined) accepted.deadline = {};
+  if (compact !== undefined) accepted.compact = {};
   if (resume !== undefined) {
     const parsed = parseResumeAnswer(resume);
     if (!parsed.ok) return parsed;
@@ -130,10 +135,14 @@ export function offerOf(
   const offer: ExtensionOffer = {
     ...(extensions.heartbeat ? { heartbeat: {} } : {}),
     ...(extensions.deadline ? { deadline: {} } : {}),
+    ...(extensions.compact ? { compact: {} } : {}),
     ...(extensions.resume && resume !== undefined ? { resume } : {}),
   };
   return Object.keys(offer).length === 0 ? undefined : offer;
 }
+
+/** An extension that says nothing but that it is spoken: one object for all sessions. */
+const SPOKEN: Record<string, never> = Object.freeze({});
 
 /** The subset of an offer that a server speaks; undefined where nothing was offered, as River's clients do. */
 export function acceptedOf(
@@ -144,7 +153,8 @@ export function acceptedOf(
   if (offer === undefined) return undefined;
   return {
     ...(offer.heartbeat !== undefined && extensions.heartbeat ? { heartbeat: { intervalMs, misses } } : {}),
-    ...(offer.deadline !== undefined && extensions.deadline ? { deadline: {} } : {}),
+    ...(offer.deadline !== undefined && extensions.deadline ? { deadline: SPOKEN } : {}),
+    ...(offer.compact !== undefined && extensions.compact ? { compact: SPOKEN } : {}),
     ...(offer.resume !== undefined && extensions.resume ? { resume } : {}),
   };
 }
@@ -154,10 +164,11 @@ export function onlyOffered(
   accepted: AcceptedExtensions | undefined,
   { extensions }: SettledTransportOptions,
 ): AcceptedExtensions | undefined {
-  if (accepted === undefined || !(extensions.heartbeat || extensions.deadline || extensions.resume)) return undefined;
+  if (accepted === undefined || !Object.values(extensions).includes(true)) return undefined;
   return {
     ...(extensions.heartbeat && accepted.heartbeat !== undefined ? { heartbeat: accepted.heartbeat } : {}),
     ...(extensions.deadline && accepted.deadline !== undefined ? { deadline: {} } : {}),
+    ...(extensions.compact && accepted.compact !== undefined ? { compact: {} } : {}),
     ...(extensions.resume && accepted.resume !== undefined ? { resume: accepted.resume } : {}),
   };
 }
@@ -169,6 +180,7 @@ export function sameExtensions(a: AcceptedExtensions | undefined, b: AcceptedExt
     a.heartbeat?.intervalMs === b.heartbeat?.intervalMs &&
     a.heartbeat?.misses === b.heartbeat?.misses &&
     (a.deadline === undefined) === (b.deadline === undefined) &&
+    (a.compact === undefined) === (b.compact === undefined) &&
     a.resume?.instance === b.resume?.instance
   );
 }

@@ -10,6 +10,8 @@ export interface ExtensionOptions {
   heartbeat?: boolean | undefined;
   /** Calls carry their deadline. */
   deadline?: boolean | undefined;
+  /** Frames of many messages, without what the session implies. Default true. */
+  compact?: boolean | undefined;
   /** A session proves whose it is, and that neither side has lost its memory of it. */
   resume?: boolean | undefined;
 }
@@ -81,7 +83,12 @@ type Settled<T, Optional extends keyof T> = {
 
 /** Options with every default filled in. */
 export type SettledTransportOptions = Settled<Required<TransportOptions>, 'telemetry'> & {
-  readonly extensions: { readonly heartbeat: boolean; readonly deadline: boolean; readonly resume: boolean };
+  readonly extensions: {
+    readonly heartbeat: boolean;
+    readonly deadline: boolean;
+    readonly compact: boolean;
+    readonly resume: boolean;
+  };
 };
 /** Client options with every default filled in. */
 export type SettledClientOptions = SettledTransportOptions &
@@ -131,6 +138,7 @@ function settleCommon(options: TransportOptions): SettledTransportOptions {
     extensions: {
       heartbeat: options.extensions?.heartbeat ?? true,
       deadline: options.extensions?.deadline ?? true,
+      compact: options.extensions?.compact ?? true,
       resume: options.extensions?.resume ?? true,
     },
     telemetry: options.telemetry,

@@ -72,7 +72,10 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     return this.#pending.size;
   }
 
-  /** How to judge handshake metadata, from now on. Without it, any is accepted and none is kept. */
+  /**
+   * How to judge handshake metadata, from now on. Without it, any is accepted and none is kept, and of a connection that is
+   * accepted meanwhile a later re-handshake sees no headers.
+   */
   setHandshake(handshake: ServerHandshake): void {
     this.#handshake = handshake;
   }
@@ -292,6 +295,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     this.#pending.delete(pending);
     const answer = this.#encodeAnswer(pending, codec, message.from, status);
     if (answer === undefined) pending.close();
+    else if (this.#handshake === undefined) pending.connection.forgetInfo();
     return answer;
   }
 

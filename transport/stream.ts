@@ -45,6 +45,8 @@ export interface SessionPort {
   readonly speaksExtensions: boolean;
   /** Server side: what the handshake's validator returned, live across re-handshakes. */
   readonly metadata: unknown;
+  /** Client side: the id of a new stream, unique in this session. */
+  newStreamId(): string;
   /** Number of open streams. */
   readonly streamCount: number;
   /**

@@ -119,6 +119,7 @@ export abstract class Transport<O extends SettledTransportOptions = SettledTrans
       onGap: (session, reason) => queue.post(session, this.#gap, reason),
       onPeerSilent: (session) => queue.post(session, this.#peerSilent, undefined),
       onRehandshakeMessage: (session, message) => queue.post(session, this.#rehandshake, message),
+      onFlushDue: (session) => queue.post(session, flush, undefined),
       onOverflow: (core, message) => queue.run(() => this.#overflow(core, message)),
     };
   }
@@ -237,6 +238,10 @@ export abstract class Transport<O extends SettledTransportOptions = SettledTrans
 
   readonly #rehandshake = (session: SessionConnected, message: IncomingMessage): void =>
     this.onRehandshakeMessage(session, message);
+}
+
+function flush(session: SessionConnected): void {
+  session.flush();
 }
 
 function receive(session: SessionConnected, frame: Uint8Array): void {

@@ -22,15 +22,17 @@ const client = 'transport/client.ts';
 const transport = 'transport/transport.ts';
 const resume = 'transport/resume.ts';
 
-/** Listeners of a connection that nobody takes off. */
-const staysAttached: Patch = {
-  file: session('Connected'),
-  find: 'this.own(\n      connection.attach({',
-  replace: '((_: unknown) => undefined)(\n      connection.attach({',
-};
+/** Listeners of a connection that nobody takes off, and that are of whichever state carries the session by then. */
+function staysAttached(onData: string, onClose: string): Patch {
+  return {
+    file: session('Connected'),
+    find: 'this.#detach = connection.attach(this);',
+    replace: `const current = (): any => core.sink ?? this;
+      connection.attach({ onData: (frame) => ${onData}, onClose: (error: unknown) => ${onClose} });`,
+  };
+}
 /** A connection that delivers what was buffered, and tells of its end, after it was closed. */
 const deliversLate: readonly Patch[] = [
-  staysAttached,
   {
     file: 'transport/connection.ts',
     find: 'this.#receiver = undefined;\n    this.#early = undefined;\n    if (this.#ended) return;\n    this.#ended = true;\n    this.destroy();',
@@ -71,9 +73,9 @@ export const mutants: readonly Mutant[] = [
     name: 'no resend after reconnect',
     patches: [
       {
-        file: session('Connected'),
-        find: 'if (!this.connection.send(frame)) return;',
-        replace: 'if (seq >= core.transmittedSeq && !this.connection.send(frame)) return;',
+        file: 'transport/session/sender.ts',
+        find: 'this.#nextSeq = core.ledger.oldestUnackedSeq;',
+        replace: 'this.#nextSeq = core.transmittedSeq;',
       },
     ],
   },
@@ -81,9 +83,9 @@ export const mutants: readonly Mutant[] = [
     name: 'resend from the last sent instead of the first unacknowledged',
     patches: [
       {
-        file: ledger,
-        find: 'for (let seq = this.#oldest; seq < this.nextSeq; seq++) {',
-        replace: 'for (let seq = Math.max(this.#oldest, this.nextSeq - 1); seq < this.nextSeq; seq++) {',
+        file: 'transport/session/sender.ts',
+        find: 'this.#nextSeq = core.ledger.oldestUnackedSeq;',
+        replace: 'this.#nextSeq = Math.max(core.ledger.oldestUnackedSeq, core.ledger.nextSeq - 1);',
       },
     ],
   },
@@ -104,6 +106,11 @@ export const mutants: readonly Mutant[] = [
         file: ledger,
         find: "return seq < this.#ack ? 'duplicate' : 'gap';",
         replace: "return seq < this.#ack ? 'next' : 'gap';",
+      },
+      {
+        file: session('Connected'),
+        find: 'for (; reader.hasMore && seq < ledger.ack; seq++) {',
+        replace: 'for (; false; seq++) {',
       },
     ],
   },
@@ -164,22 +171,17 @@ export const mutants: readonly Mutant[] = [
     name: 'old connection’s data accepted',
     patches: [
       ...deliversLate,
-      {
-        file: session('Connected'),
-        find: 'onData: (frame) => owner.onFrame(this.handle, frame),',
-        replace: 'onData: (frame) => owner.onFrame((core.sink ?? this).handle, frame),',
-      },
+      staysAttached('core.env.owner.onFrame(current(), frame)', 'this._isConsumed || this.onClose(error)'),
     ],
   },
   {
     name: 'old connection’s close kills the new one',
     patches: [
       ...deliversLate,
-      {
-        file: session('Connected'),
-        find: 'else owner.onConnectionClosed(this.handle, error);',
-        replace: 'else owner.onConnectionClosed((core.sink ?? this).handle, error);',
-      },
+      staysAttached(
+        'this._isConsumed || this.onData(frame)',
+        'core.env.owner.onConnectionClosed(current().handle, error)',
+      ),
     ],
   },
   {
@@ -196,8 +198,14 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: session('Connected'),
-        find: "if (this.#role === 'client') this.#sendAck();",
-        replace: 'this.#sendAck();',
+        find: "if (this.#role === 'client') this.#sendAckMessage();",
+        replace: 'this.#sendAckMessage();',
+      },
+      // Compact: whatever comes is answered.
+      {
+        file: session('Connected'),
+        find: "if ((reader.flags & FrameFlags.WantReply) !== 0 && this.#role === 'client') this.#acknowledge();",
+        replace: 'this.#sender.sendEmpty(0);',
       },
     ],
   },
@@ -293,8 +301,8 @@ export const mutants: readonly Mutant[] = [
       { file: resume, find: 'if (!isFresh || request.resume?.everConnected === true) {', replace: 'if (!isFresh) {' },
       {
         file: 'transport/extensions.ts',
-        find: '(a.deadline === undefined) === (b.deadline === undefined) &&\n    a.resume?.instance === b.resume?.instance',
-        replace: '(a.deadline === undefined) === (b.deadline === undefined)',
+        find: 'a.resume?.instance === b.resume?.instance',
+        replace: 'true',
       },
     ],
   },
@@ -356,7 +364,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'the client does not answer heartbeats',
-    patches: [{ file: session('Connected'), find: "if (this.#role === 'client') this.#sendAck();", replace: '' }],
+    patches: [
+      { file: session('Connected'), find: "if (this.#role === 'client') this.#sendAckMessage();", replace: '' },
+      {
+        file: session('Connected'),
+        find: "if ((reader.flags & FrameFlags.WantReply) !== 0 && this.#role === 'client') this.#acknowledge();",
+        replace: '',
+      },
+    ],
   },
   {
     name: 'backoff without a ceiling',
@@ -410,8 +425,8 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: common,
-        find: 'this.#consumed = true;\n    this.#scope.end();',
-        replace: 'this.#scope.end();',
+        find: 'this.#consumed = true;\n    this.#scope?.end();',
+        replace: 'this.#scope?.end();',
       },
     ],
   },
@@ -420,7 +435,7 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: common,
-        find: 'this.#consumed = true;\n    this.#scope.end();',
+        find: 'this.#consumed = true;\n    this.#scope?.end();\n    this.onExit();',
         replace: 'this.#consumed = true;',
       },
     ],

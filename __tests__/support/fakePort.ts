@@ -19,6 +19,7 @@ export class FakePort implements SessionPort {
   readonly sent: OutgoingMessage[] = [];
   readonly overflows: string[] = [];
   readonly streams = new Map<string, StreamReceiver>();
+  #ids = 0;
   readonly #confirmWaiters = new Set<() => void>();
   readonly #writeWaiters = new Set<() => void>();
 
@@ -29,6 +30,11 @@ export class FakePort implements SessionPort {
   /** Callbacks that wait for a confirmation or for room. */
   get waiters(): number {
     return this.#confirmWaiters.size + this.#writeWaiters.size;
+  }
+
+  newStreamId(): string {
+    this.#ids += 1;
+    return String(this.#ids);
   }
 
   openStream(streamId: string, receiver: StreamReceiver): void {

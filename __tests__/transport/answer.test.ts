@@ -48,7 +48,7 @@ describe('the answer of a server', () => {
       kind: 'accepted',
       extensions: { heartbeat: { intervalMs: 1_000, misses: 2 } },
     });
-    const nothing = { extensions: { resume: false, deadline: false, heartbeat: false } };
+    const nothing = { extensions: { resume: false, deadline: false, heartbeat: false, compact: false } };
     expect(judge(accepted, { options: nothing })).toEqual({ kind: 'accepted', extensions: undefined });
   });
 

@@ -5,7 +5,7 @@ import { createHarness } from '../../testUtil/harness.ts';
 import { matrix } from '../../testUtil/matrix.ts';
 import type { ClientTransport } from '../../transport/client.ts';
 import type { TransportEventName } from '../../transport/events.ts';
-import type { SettledTransportOptions } from '../../transport/options.ts';
+import type { ClientTransportOptions, SettledTransportOptions } from '../../transport/options.ts';
 import type { OpenTelemetryApi } from '../../transport/telemetry.ts';
 import type { Transport } from '../../transport/transport.ts';
 import { BarePeer, messageOf, requestOf } from '../support/barePeer.ts';
@@ -389,11 +389,11 @@ class FragileCodec implements Codec {
 }
 
 describe.each(['memory', 'ws', 'unix'] as const)('a codec that throws over %s', (transport) => {
-  async function setup() {
+  async function setup(options: ClientTransportOptions = {}) {
     const harness = await createHarness({ transport, codec: JsonCodec });
     const codecs = { client: new FragileCodec(), server: new FragileCodec() };
     const bystander = await Bystander.join(harness, harness.server({ codec: codecs.server }));
-    const client: ClientTransport = harness.client({ codec: codecs.client }, 'client-1');
+    const client: ClientTransport = harness.client({ ...options, codec: codecs.client }, 'client-1');
     const events = { client: new TransportEventLog(client), server: new TransportEventLog(bystander.server) };
     return {
       harness,
@@ -474,7 +474,7 @@ describe.each(['memory', 'ws', 'unix'] as const)('a codec that throws over %s', 
   });
 
   test('on encoding a beat: it is logged, and the session lives for as long as liveness allows', async () => {
-    await using set = await setup();
+    await using set = await setup({ extensions: { compact: false } }); // a compact beat is not encoded by the codec
     const call = new Recorder(set.client.openSession('SERVER'), 's1');
     call.open('a');
     await set.harness.settled();

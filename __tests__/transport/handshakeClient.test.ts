@@ -53,6 +53,7 @@ describe.each(matrix)('the handshake of a client over $name', ({ transport, code
         extensions: {
           heartbeat: {},
           deadline: {},
+          compact: {},
           resume: { token: expect.stringMatching(/^\w{24}$/), everConnected: false, nextSeq: 0 },
         },
       },

@@ -67,8 +67,8 @@ describe.each(matrix)('liveness over $name', ({ transport, codec }) => {
     return set;
   }
 
-  test('the server beats every interval and the client answers: two frames a heartbeat, no more', async () => {
-    await using set = await setup();
+  test('on River’s wire the server beats every interval and the client answers: two messages a heartbeat, no more', async () => {
+    await using set = await setup({ extensions: { compact: false } });
     const before = { server: set.ledgers.server?.nextSeq ?? 0, client: set.ledgers.client?.nextSeq ?? 0 };
     await set.harness.advance(60 * BEAT_MS);
     const beats = (set.ledgers.server?.nextSeq ?? 0) - before.server;

@@ -26,7 +26,8 @@ export class ClientStage extends Stage {
     const { clock } = this;
     const { metadata } = scenario;
     const { offersExtensions } = manner;
-    const extensions = { heartbeat: offersExtensions, deadline: offersExtensions, resume: offersExtensions };
+    const offers = offersExtensions;
+    const extensions = { heartbeat: offers, deadline: offers, compact: offers, resume: offers };
     this.transport = new RawClientTransport('client-1', { clock, codec, extensions });
     this.transport.addEventListener('protocolError', this.onProtocolError);
     const client = createClient<typeof services>(this.transport, 'SERVER', {

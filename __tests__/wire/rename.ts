@@ -11,11 +11,19 @@ export function renamed({ message, bytes }: FrameLine, ids: Identities): Uint8Ar
   return frame;
 }
 
+/** MessagePack's header of a text of up to 31 bytes is this and its length; JSON's is a quote. */
+const SHORT_TEXT = 0xa0;
+
 function replaced(bytes: Uint8Array, id: string, ours: string): Uint8Array {
   const frame = Buffer.from(bytes);
   const at = frame.indexOf(id);
-  // River's ids are as long as ours, so every length that the frame gives stays true.
-  if (at < 0 || id.length !== ours.length) throw new Error(`cannot put ${ours} in the place of ${id}`);
-  frame.write(ours, at, 'latin1');
-  return frame;
+  const header = frame[at - 1];
+  if (at < 1 || ours.length > 31) throw new Error(`cannot put ${ours} in the place of ${id}`);
+  const length = header === SHORT_TEXT + id.length ? SHORT_TEXT + ours.length : header;
+  return Buffer.concat([
+    frame.subarray(0, at - 1),
+    Buffer.of(length ?? 0),
+    Buffer.from(ours),
+    frame.subarray(at + id.length),
+  ]);
 }

@@ -21,5 +21,5 @@ export class SessionBackingOff extends IdentifiedState {
     this.own(clock.after(this.backoffMs, () => owner.onBackoffElapsed(this.handle)));
   }
 
-  protected onClose(): void {}
+  protected onEnd(): void {}
 }

@@ -59,7 +59,7 @@ export class SessionConnecting extends IdentifiedState {
     if (!this.#settled) this.#abandon();
   }
 
-  protected onClose(): void {
+  protected onEnd(): void {
     this.abandon();
   }
 }

@@ -59,7 +59,7 @@ export class SessionHandshaking extends IdentifiedState {
     return this.#requestSentAt;
   }
 
-  protected onClose(): void {
+  protected onEnd(): void {
     this.connection.close();
   }
 }

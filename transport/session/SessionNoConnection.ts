@@ -16,5 +16,5 @@ export class SessionNoConnection extends IdentifiedState {
     this.own(startGrace(this.core, this.handle));
   }
 
-  protected onClose(): void {}
+  protected onEnd(): void {}
 }

@@ -52,7 +52,7 @@ export class SessionWaitingForHandshake extends BaseState {
     return { id: this.id, state: this.state, _isConsumed: this._isConsumed };
   }
 
-  protected onClose(): void {
+  protected onEnd(): void {
     this.connection.close();
   }
 }

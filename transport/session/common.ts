@@ -23,7 +23,7 @@ export type SessionState = (typeof SessionState)[keyof typeof SessionState];
  */
 export abstract class BaseState {
   abstract readonly state: SessionState;
-  readonly #scope = new Scope();
+  #scope: Scope | undefined;
   #consumed = false;
 
   /** True once the session has left this state; every handle of it throws from then on. */
@@ -35,22 +35,27 @@ export abstract class BaseState {
   abstract onEnter(): void;
 
   /** What only an end needs: closing what a transition would have handed on. */
-  protected abstract onClose(): void;
+  protected abstract onEnd(): void;
 
   protected own(cancel: () => void): void {
+    this.#scope ??= new Scope();
     this.#scope.add(cancel);
   }
+
+  /** Ends what the state does not keep in its scope. */
+  protected onExit(): void {}
 
   /** Leaves the state: its timers and listeners end, and it must not be used again. */
   exit(): void {
     this.#consumed = true;
-    this.#scope.end();
+    this.#scope?.end();
+    this.onExit();
   }
 
   /** Leaves the state for good, and ends what it carried. */
   close(): void {
     this.exit();
-    this.onClose();
+    this.onEnd();
   }
 }
 

@@ -1,11 +1,13 @@
 import type { Codec } from '../../codec/codec.ts';
 import type { CancelTimer, Clock } from '../clock.ts';
+import { encodeCompact } from '../compact.ts';
 import { HoldfastError, SessionBufferFullError, SessionClosedError, TooManyStreamsError } from '../errors.ts';
 import type { AcceptedExtensions } from '../extensions.ts';
 import type { Logger } from '../log.ts';
 import {
   ControlFlags,
   type IncomingMessage,
+  isAckOnly,
   isClosePayload,
   type OutgoingMessage,
   REHANDSHAKE_STREAM_ID,
@@ -52,7 +54,8 @@ const MESSAGE_OVERHEAD_BYTES = 192;
 export interface FrameSink {
   /** Bytes that its connection has taken and not passed on. */
   readonly bufferedBytes: number;
-  transmit(frame: Uint8Array): void;
+  /** There is more in the ledger: it leaves with everything else that this turn sends. */
+  flushSoon(): void;
 }
 
 /**
@@ -92,8 +95,10 @@ export class SessionCore implements SessionPort {
   sink: FrameSink | undefined;
   /** Set once, by {@link end}. */
   #ended: SessionEnd | undefined;
-  readonly #outbox: Outbox;
-  #writeWaiters = new Set<() => void>();
+  /** Only until the first answer. */
+  #outbox: Outbox | undefined;
+  #writeWaiters: Set<() => void> | undefined;
+  #streamIds = 0;
 
   constructor(id: string, from: string, to: string, env: SessionEnvironment, span: TracedSpan) {
     this.id = id;
@@ -102,7 +107,6 @@ export class SessionCore implements SessionPort {
     this.env = env;
     this.span = span;
     this.graceDeadline = env.clock.now() + env.options.sessionDisconnectGraceMs;
-    this.#outbox = new Outbox(env.options.codec, env.options.maxMessageBytes, from, to);
   }
 
   get clock(): Clock {
@@ -126,8 +130,13 @@ export class SessionCore implements SessionPort {
   }
 
   send(message: OutgoingMessage): void {
-    const frame = this.#accept(message);
-    if (frame !== undefined) this.sink?.transmit(frame);
+    this.#accept(message);
+    this.sink?.flushSoon();
+  }
+
+  newStreamId(): string {
+    this.#streamIds += 1;
+    return String(this.#streamIds);
   }
 
   /** The peer is gone from now on. */
@@ -138,23 +147,37 @@ export class SessionCore implements SessionPort {
   get bufferedBytes(): number {
     // A peer may acknowledge what it has not read: what its connection still holds counts as well.
     const held = Math.max(this.ledger.unackedBytes, this.sink?.bufferedBytes ?? 0);
-    return held + this.ledger.unackedCount * MESSAGE_OVERHEAD_BYTES + this.#outbox.bytes;
+    return held + this.ledger.unackedCount * MESSAGE_OVERHEAD_BYTES + (this.#outbox?.bytes ?? 0);
   }
 
-  /** Returns the frame, or undefined while the session waits for its first answer. */
-  #accept(message: OutgoingMessage): Uint8Array | undefined {
+  /** Into the ledger, or, while the session waits for its first answer, into the outbox. */
+  #accept(message: OutgoingMessage): void {
     if (this.#ended !== undefined) throw new SessionClosedError(this.id, 'sending');
     const { agreement } = this;
     if (agreement === undefined) {
+      const { codec, maxMessageBytes } = this.env.options;
+      this.#outbox ??= new Outbox(codec, maxMessageBytes, this.from, this.to);
       this.#outbox.push(message, (bytes) => this.#assertRoom(message, bytes));
-      return undefined;
+      return;
     }
+    // Every frame acknowledges; River needs a message for it.
+    if (this.isCompact && isAckOnly(message.controlFlags)) return;
     const frame = this.#frame(message, agreement);
     this.#assertRoom(message, frame.length);
     this.ledger.append(frame);
+    // On River's wire it carries the ack of this moment.
+    if (!this.isCompact) this.acknowledged();
+  }
+
+  /** The peer is told what has arrived. */
+  acknowledged(): void {
     this.unackedMessages = 0;
     this.unackedBytes = 0;
-    return frame;
+  }
+
+  /** Frames carry many messages; otherwise each is one, with an envelope. */
+  get isCompact(): boolean {
+    return this.agreement?.extensions?.compact !== undefined;
   }
 
   #assertRoom(message: OutgoingMessage, bytes: number): void {
@@ -168,15 +191,18 @@ export class SessionCore implements SessionPort {
 
   /** Takes back what waits for the first answer. */
   unsend(streamId: string): boolean {
-    const opened = this.#outbox.remove(streamId);
-    this.ledger.lowerWaiters(this.ledger.nextSeq + this.#outbox.length);
+    const opened = this.#outbox?.remove(streamId) ?? false;
+    this.ledger.lowerWaiters(this.#expectedNextSeq);
     return opened;
   }
 
   /** The first answer has come: frames what waited. It is sent with everything else that is unacknowledged. */
   agree(agreement: Agreement): void {
     this.agreement = agreement;
-    for (const message of this.#outbox.drain()) {
+    const outbox = this.#outbox;
+    this.#outbox = undefined;
+    for (const message of outbox?.drain() ?? []) {
+      if (this.isCompact && isAckOnly(message.controlFlags)) continue;
       try {
         this.ledger.append(this.#frame(message, agreement));
       } catch (error) {
@@ -194,10 +220,14 @@ export class SessionCore implements SessionPort {
       this.#tellEnd(receiver, { code: 'closed_locally', message: 'a message could not be encoded' });
   }
 
+  /** What is kept of a message until it is confirmed: on River's wire a frame, otherwise a part of one. */
   #frame(message: OutgoingMessage, agreement: Agreement): Uint8Array {
+    const { maxMessageBytes } = this.env.options;
+    if (agreement.extensions?.compact !== undefined)
+      return encodeCompact(agreement.codec, message, this.#deadlineOf(message, agreement), maxMessageBytes);
     for (;;) {
       const { nextSeq } = this.ledger;
-      const frame = encodeFrame(agreement.codec, this.#envelope(message, agreement), this.env.options.maxMessageBytes);
+      const frame = encodeFrame(agreement.codec, this.#envelope(message, agreement), maxMessageBytes);
       // A getter of the payload may have sent something meanwhile, which then has the number.
       if (this.ledger.nextSeq === nextSeq) return frame;
     }
@@ -231,10 +261,15 @@ export class SessionCore implements SessionPort {
       tracing: message.tracing,
       payload: message.payload,
     };
-    if (message.deadlineAt !== undefined && agreement.extensions?.deadline !== undefined) {
-      envelope.deadline = Math.max(0, Math.round(message.deadlineAt - agreement.zero));
-    }
+    const deadline = this.#deadlineOf(message, agreement);
+    if (deadline !== undefined) envelope.deadline = deadline;
     return envelope;
+  }
+
+  /** In session time, towards a peer that knows of deadlines. */
+  #deadlineOf({ deadlineAt }: OutgoingMessage, { extensions, zero }: Agreement): number | undefined {
+    if (deadlineAt === undefined || extensions?.deadline === undefined) return undefined;
+    return Math.max(0, Math.round(deadlineAt - zero));
   }
 
   /** Hands a message to its stream, or to the server's opener. Receivers do not throw; if one does, only it is at fault. */
@@ -278,8 +313,14 @@ export class SessionCore implements SessionPort {
   }
 
   onceConfirmed(fn: () => void): CancelTimer {
-    const target = this.ledger.nextSeq + this.#outbox.length;
-    return this.ledger.onceConfirmed(target, () => callSafely(fn, (error) => this.#receiverFailed(error)));
+    return this.ledger.onceConfirmed(this.#expectedNextSeq, () =>
+      callSafely(fn, (error) => this.#receiverFailed(error)),
+    );
+  }
+
+  /** The seq after everything that was sent, once it is framed. */
+  get #expectedNextSeq(): number {
+    return this.ledger.nextSeq + (this.#outbox?.length ?? 0);
   }
 
   get isWriteReady(): boolean {
@@ -291,15 +332,16 @@ export class SessionCore implements SessionPort {
   }
 
   onceWriteReady(fn: () => void): CancelTimer {
+    this.#writeWaiters ??= new Set();
     this.#writeWaiters.add(fn);
-    return () => this.#writeWaiters.delete(fn);
+    return () => this.#writeWaiters?.delete(fn);
   }
 
   /** After something was confirmed. */
   wakeWriters(): void {
-    if (this.#writeWaiters.size === 0 || !this.isWriteReady) return;
-    const waiters = [...this.#writeWaiters];
-    this.#writeWaiters.clear();
+    const waiters = this.#writeWaiters;
+    if (waiters === undefined || !this.isWriteReady) return;
+    this.#writeWaiters = undefined;
     for (const fn of waiters) callSafely(fn, (error) => this.#receiverFailed(error));
   }
 
@@ -307,8 +349,8 @@ export class SessionCore implements SessionPort {
   end(end: SessionEnd): void {
     if (this.#ended !== undefined) return;
     this.#ended = end;
-    this.#outbox.clear();
-    this.#writeWaiters.clear();
+    this.#outbox = undefined;
+    this.#writeWaiters = undefined;
     this.ledger.dropWaiters();
     const receivers = [...this.streams.values()];
     this.streams.clear();

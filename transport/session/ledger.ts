@@ -22,7 +22,7 @@ export class Ledger {
   #oldest = 0;
   #ack = 0;
   #bytes = 0;
-  #waiters: Waiter[] = [];
+  #waiters: Waiter[] | undefined;
 
   /** The `seq` of the next message we send. */
   get nextSeq(): number {
@@ -87,6 +87,11 @@ export class Ledger {
     }
   }
 
+  /** A frame that the peer has not confirmed, or undefined. */
+  frameAt(seq: number): Uint8Array | undefined {
+    return seq < this.#oldest ? undefined : this.#frames[this.#head + seq - this.#oldest];
+  }
+
   /** Judges a received `seq` without changing anything. */
   judge(seq: number): Arrival {
     if (seq === this.#ack) return 'next';
@@ -105,29 +110,30 @@ export class Ledger {
       return () => undefined;
     }
     const waiter = { seq, fn };
+    this.#waiters ??= [];
     this.#waiters.push(waiter);
     return () => {
-      this.#waiters = this.#waiters.filter((other) => other !== waiter);
+      this.#waiters = this.#waiters?.filter((other) => other !== waiter);
     };
   }
 
   /** Messages that waiters counted on were taken back: nobody waits for more than `seq` now. */
   lowerWaiters(seq: number): void {
-    for (const waiter of this.#waiters) waiter.seq = Math.min(waiter.seq, seq);
+    for (const waiter of this.#waiters ?? []) waiter.seq = Math.min(waiter.seq, seq);
     this.#wake();
   }
 
   /** Forgets whoever waits. */
   dropWaiters(): void {
-    this.#waiters = [];
+    this.#waiters = undefined;
   }
 
   #wake(): void {
     // Waiters are in rising order: each waits for what had been sent when it came.
-    while (this.#waiters.length > 0) {
-      const first = this.#waiters[0];
+    for (;;) {
+      const first = this.#waiters?.[0];
       if (first === undefined || first.seq > this.#oldest) return;
-      this.#waiters.shift();
+      this.#waiters?.shift();
       first.fn();
     }
   }

@@ -24,6 +24,8 @@ export interface SharedEvents {
   /** Nothing was heard for as long as liveness allows. */
   onPeerSilent(session: SessionConnected): void;
   onRehandshakeMessage(session: SessionConnected, message: IncomingMessage): void;
+  /** The turn that sent something is over. */
+  onFlushDue(session: SessionConnected): void;
   /** A session has no room for what it must say. It may be in any state. */
   onOverflow(core: SessionCore, message: string): void;
 }

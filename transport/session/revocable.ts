@@ -47,13 +47,19 @@ function isAlwaysReadable(property: string | symbol): boolean {
 
 type Method = (...args: unknown[]) => unknown;
 
+interface Wrapper {
+  readonly property: string | symbol;
+  readonly method: unknown;
+  readonly wrapper: Method;
+}
+
 /** Handles made so far: two stale ones of the same state are still two. */
 let handles = 0;
 
 class RevocationHandler<T extends Consumable> implements ProxyHandler<T> {
   readonly #serial = ++handles;
   /** Wrappers by name, made once: a method taken from the handle is the same function every time. */
-  readonly #wrappers = new Map<string | symbol, { method: unknown; wrapper: Method }>();
+  readonly #wrappers: Wrapper[] = [];
 
   #guard(target: T, action: string, property: string | symbol): void {
     if (target._isConsumed) throw new StaleHandleError(target.state, action, String(property));
@@ -80,13 +86,14 @@ class RevocationHandler<T extends Consumable> implements ProxyHandler<T> {
     // The raw receiver: getters and methods run on the state itself, so #private fields work and cost nothing.
     const value: unknown = Reflect.get(target, property, target);
     if (typeof value !== 'function' || property === 'constructor') return value;
-    const known = this.#wrappers.get(property);
-    if (known?.method === value) return known.wrapper;
+    // Few, and far smaller than a map.
+    const known = this.#wrappers.find((one) => one.property === property && one.method === value);
+    if (known !== undefined) return known.wrapper;
     const wrapper: Method = (...args) => {
       if (!isAlwaysReadable(property)) this.#guard(target, 'call', property);
       return Reflect.apply(value, target, args);
     };
-    this.#wrappers.set(property, { method: value, wrapper });
+    this.#wrappers.push({ property, method: value, wrapper });
     return wrapper;
   }
 

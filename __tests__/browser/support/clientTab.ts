@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import { MsgpackCodec } from '../../../codec/msgpack.ts';
+import { CompactFrameReader } from '../../../transport/compact.ts';
 import type { ClientTransportOptions } from '../../../transport/options.ts';
 import type { SessionState } from '../../../transport/session/common.ts';
 import type { Entered } from '../pages/client.ts';
@@ -102,10 +103,11 @@ export async function expectNothingLost(tab: Tab): Promise<void> {
 /** Counts the server's beats and the page's answers as they cross the page's WebSockets. */
 export function countBeats(tab: Tab): { heard: number; answered: number } {
   const beats = { heard: 0, answered: 0 };
+  // Beats and their answers are frames without a message.
   const isBeat = (payload: string | Buffer) => {
     if (typeof payload === 'string') return false;
-    const message = MsgpackCodec.fromBuffer(payload);
-    return typeof message === 'object' && message !== null && 'streamId' in message && message.streamId === 'heartbeat';
+    const frame = CompactFrameReader.open(MsgpackCodec, payload);
+    return frame instanceof CompactFrameReader && !frame.hasMore;
   };
   tab.page.on('websocket', (socket) => {
     socket.on('framereceived', ({ payload }) => {

@@ -140,11 +140,23 @@ export class PipeSide implements ConnectionEnd {
     const event = other.host.schedule(arrival, Phase.Io, (host) => {
       batch.isRead = true;
       if (other.index === undefined) return;
-      if (!host.isReplaying) host.world.needTurns(batch.frames.length);
+      if (!host.isReplaying) host.world.needTurns(messagesAtMost(batch.frames));
       host.connections[other.index]?.arrive(batch.frames);
     });
     if (event === undefined) return;
     if (this.#underWay.length > 64) this.#pending();
     this.#underWay.push(Object.assign(batch, { event }));
   }
+}
+
+/** A message that somebody awaits has at least so many bytes, */
+const LEAST_BYTES = 16;
+/** and of those that one program sends in a turn there are at most so many. */
+const MOST_IN_FRAME = 40;
+
+/** How many messages frames may hold: the engine does not read them. */
+function messagesAtMost(frames: readonly Uint8Array[]): number {
+  let count = 0;
+  for (const { length } of frames) count += 1 + Math.min(MOST_IN_FRAME, Math.floor(length / LEAST_BYTES));
+  return count;
 }

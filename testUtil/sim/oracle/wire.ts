@@ -1,5 +1,6 @@
 import { detectCodec } from '../../../codec/detect.ts';
 import { JsonCodec } from '../../../codec/json.ts';
+import { type CompactFrame, readCompact } from './compactWire.ts';
 
 /**
  * What a frame says, read by the oracle's own rules (PROTOCOL.md, "Envelope" and "Payloads"). Of the library it uses the
@@ -7,7 +8,13 @@ import { JsonCodec } from '../../../codec/json.ts';
  */
 export type Said =
   | { readonly kind: 'request'; readonly sessionId: string; readonly nextExpected: number; readonly nextSent: number }
-  | { readonly kind: 'accepted'; readonly sessionId: string; readonly nextExpected: number | undefined }
+  | {
+      readonly kind: 'accepted';
+      readonly sessionId: string;
+      readonly nextExpected: number | undefined;
+      /** From the next frame on, frames are those of the `compact` extension. */
+      readonly isCompact: boolean;
+    }
   | { readonly kind: 'refused'; readonly code: string }
   | {
       readonly kind: 'message';
@@ -18,6 +25,7 @@ export type Said =
       /** One of the numbered messages of the built-in programs. */
       readonly isNumbered: boolean;
     }
+  | CompactFrame
   | { readonly kind: 'noise' };
 
 const NOISE: Said = { kind: 'noise' };
@@ -46,9 +54,11 @@ function readHandshake(payload: Fields): Said | undefined {
   if (payload['type'] !== 'HANDSHAKE_RESP') return undefined;
   const status = fieldsOf(payload['status']) ?? {};
   if (status['ok'] !== true) return { kind: 'refused', code: String(status['code']) };
-  const resume = fieldsOf(fieldsOf(status['extensions'])?.['resume']);
+  const extensions = fieldsOf(status['extensions']);
+  const resume = fieldsOf(extensions?.['resume']);
   const nextExpected = resume === undefined ? undefined : numberOf(resume['nextExpectedSeq']);
-  return { kind: 'accepted', sessionId: String(status['sessionId']), nextExpected };
+  const isCompact = extensions?.['compact'] !== undefined;
+  return { kind: 'accepted', sessionId: String(status['sessionId']), nextExpected, isCompact };
 }
 
 function read(frame: Uint8Array): Said {
@@ -81,6 +91,10 @@ export function isBeat(flags: number): boolean {
 
 /** What a frame says, on a line for people. */
 export function describeSaid(said: Said): string {
+  if (said.kind === 'frame') {
+    const { firstSeq, ack, flags, messages } = said;
+    return `seq ${firstSeq} ack ${ack} flags ${flags}: ${messages.map((one) => `${one.streamId}/${one.flags}`).join(' ')}`;
+  }
   if (said.kind !== 'message') return JSON.stringify(said);
   return `${said.streamId} seq ${said.seq} ack ${said.ack} flags ${said.flags}`;
 }
@@ -89,7 +103,9 @@ export function describeSaid(said: Said): string {
 export class WireReader {
   readonly #known = new WeakMap<Uint8Array, Said>();
 
-  read(frame: Uint8Array): Said {
+  /** @param isCompact of the connection it is on, after the handshake */
+  read(frame: Uint8Array, isCompact: boolean): Said {
+    if (isCompact) return readCompact(frame);
     let said = this.#known.get(frame);
     if (said === undefined) {
       said = read(frame);

@@ -1,9 +1,18 @@
 import type { Host } from '../engine/host.ts';
 import type { HostWitness } from '../engine/hostTypes.ts';
+import type { CompactFrame } from './compactWire.ts';
 import { Half, type Role } from './half.ts';
 import type { Oracle } from './oracle.ts';
 import { newConnection, type SeenConnection } from './seenConnection.ts';
 import { describeSaid, isBeat, type Said } from './wire.ts';
+
+/** What is known of a message that is sent. */
+interface SentMessage {
+  readonly seq: number;
+  readonly ack: number;
+  readonly flags: number;
+  readonly isNumbered: boolean;
+}
 
 /**
  * What one image of a process saw and did, on the wire. An image that lives through an earlier life tells its own witness,
@@ -22,6 +31,8 @@ export class WireWitness implements HostWitness {
   readonly #connections: SeenConnection[] = [];
   readonly #doubts: { half: Half; invariant: string; message: string }[] = [];
   readonly #attachedNow = new Set<Half>();
+  /** What had arrived before this event, where something has in it. */
+  readonly #arrivedFrom = new Map<Half, number>();
 
   constructor(oracle: Oracle, host: Host, role: Role) {
     this.oracle = oracle;
@@ -53,23 +64,34 @@ export class WireWitness implements HostWitness {
   }
 
   frameSent(index: number, frame: Uint8Array): void {
-    const said = this.oracle.wire.read(frame);
+    const seen = this.#connections[index];
+    const said = this.oracle.wire.read(frame, seen?.isCompact === true);
     if (this.isJudged) this.#trace(index, said, frame.length, '→');
-    if (said.kind === 'accepted') this.#attach(index, said.sessionId, this.#connections[index]?.nextExpected ?? 0);
+    if (said.kind === 'accepted') this.#attach(index, said, seen?.nextExpected ?? 0);
     else if (said.kind === 'request') this.#remember(said);
-    else if (said.kind === 'message') this.#messageSent(index, said, frame.length);
+    else if (said.kind === 'message') this.#messageSent(this.#speaking(index, said.ack), said, frame.length);
+    else if (said.kind === 'frame') this.#frameSent(index, said);
+  }
+
+  #frameSent(index: number, { firstSeq, ack, messages }: CompactFrame): void {
+    const half = this.#speaking(index, ack);
+    for (const [i, message] of messages.entries())
+      this.#messageSent(half, { ...message, seq: firstSeq + i, ack }, message.bytes);
+    if (half !== undefined && firstSeq > half.sentNext)
+      this.doubt(half, '4', `${half.name} sends from ${firstSeq}, but ${half.sentNext} was never sent`);
   }
 
   frameArrives(index: number, frame: Uint8Array): void {
     this.telling = index;
-    const said = this.oracle.wire.read(frame);
     const seen = this.#connections[index];
+    const said = this.oracle.wire.read(frame, seen?.isCompact === true);
     if (this.isJudged) this.#trace(index, said, frame.length, seen?.hasEnded === true ? '✗' : '←');
     if (seen === undefined) return;
     if (seen.hasEnded) return this.#heardLate(seen);
-    if (said.kind === 'accepted') this.#attach(index, said.sessionId, said.nextExpected ?? 0);
+    if (said.kind === 'accepted') this.#attach(index, said, said.nextExpected ?? 0);
     else if (said.kind === 'request') seen.nextExpected = said.nextExpected;
-    else if (said.kind === 'message') this.#messageArrives(seen, said);
+    else if (said.kind === 'message') this.#arrives(seen, said.seq, 1, said.ack);
+    else if (said.kind === 'frame') this.#arrives(seen, said.firstSeq, said.messages.length, said.ack);
   }
 
   /** The event is over, microtasks included. */
@@ -83,6 +105,7 @@ export class WireWitness implements HostWitness {
     this.#doubts.length = 0;
     this.touched.clear();
     this.#attachedNow.clear();
+    this.#arrivedFrom.clear();
   }
 
   /** Looks at a session after an event that concerned it. */
@@ -118,9 +141,10 @@ export class WireWitness implements HostWitness {
   }
 
   /** @param peerExpects what the other side says it expects next: everything below has arrived there */
-  #attach(index: number, sessionId: string, peerExpects: number): void {
+  #attach(index: number, { sessionId, isCompact }: Extract<Said, { kind: 'accepted' }>, peerExpects: number): void {
     const seen = this.#connections[index];
     if (seen === undefined) return;
+    seen.isCompact = isCompact;
     seen.sessionId = sessionId;
     const half = this.halfOf(sessionId);
     // Connections are numbered in the order in which they came: the latest dial is the one its client believes in.
@@ -151,35 +175,43 @@ export class WireWitness implements HostWitness {
       this.doubt(half, '4', `${half.name} offers ${nextSent} as its oldest, but only ${half.peerAck} was acknowledged`);
   }
 
-  #messageSent(
-    index: number,
-    { seq, ack, flags, isNumbered }: Extract<Said, { kind: 'message' }>,
-    bytes: number,
-  ): void {
+  /** The session that sends a frame, which says what has arrived. */
+  #speaking(index: number, ack: number): Half | undefined {
     const sessionId = this.#connections[index]?.sessionId;
     const half = sessionId === undefined ? undefined : this.halves.get(sessionId);
-    if (half === undefined) return this.fail('4', `a message on connection ${index} before its handshake was answered`);
+    if (half === undefined) {
+      this.fail('4', `a message on connection ${index} before its handshake was answered`);
+      return undefined;
+    }
     half.frames += 1;
     if (half.connection !== index)
       this.doubt(half, '6', `${half.name} sends on connection ${index}, not on ${half.connection}`);
     if (ack > half.arrivedNext)
       this.doubt(half, '4', `${half.name} acknowledges ${ack}, but only ${half.arrivedNext} arrived`);
+    return half;
+  }
+
+  #messageSent(half: Half | undefined, { seq, ack, flags, isNumbered }: SentMessage, bytes: number): void {
+    if (half === undefined) return;
     if (seq > half.sentNext) this.doubt(half, '4', `${half.name} sends ${seq}, but ${half.sentNext} was never sent`);
     if (seq < half.sentNext) return;
-    // What was made while a connection stood carries the ack of that moment; what had waited may carry an older one.
-    if (!this.#attachedNow.has(half) && ack !== half.arrivedNext)
-      this.doubt(half, '4', `${half.name} acknowledges ${ack} in a fresh message, but ${half.arrivedNext} arrived`);
+    // What was made while a connection stood carries the ack of that turn; what had waited may carry an older one.
+    const least = this.#arrivedFrom.get(half) ?? half.arrivedNext;
+    if (!this.#attachedNow.has(half) && ack < least)
+      this.doubt(half, '4', `${half.name} acknowledges ${ack} in a fresh message, but ${least} arrived`);
     half.framed(seq, bytes, isNumbered, isBeat(flags));
     if (half.unackedBytes > this.oracle.terms.maxBufferBytes)
       this.doubt(half, '10', `${half.name} keeps ${half.unackedBytes} bytes, more than its bound`);
   }
 
-  #messageArrives({ sessionId }: SeenConnection, { seq, ack }: Extract<Said, { kind: 'message' }>): void {
+  #arrives({ sessionId }: SeenConnection, firstSeq: number, count: number, ack: number): void {
     const half = sessionId === undefined ? undefined : this.halves.get(sessionId);
     if (half === undefined || half.endedAt !== undefined) return;
     half.lastArrivalAt = this.host.now;
-    if (seq !== half.arrivedNext) return;
-    half.arrivedNext += 1;
+    // What has come before is not looked at again; what comes too early is not believed.
+    if (firstSeq > half.arrivedNext || (count > 0 && firstSeq + count <= half.arrivedNext)) return;
+    if (!this.#arrivedFrom.has(half)) this.#arrivedFrom.set(half, half.arrivedNext);
+    half.arrivedNext = Math.max(half.arrivedNext, firstSeq + count);
     half.confirm(Math.min(ack, half.sentNext));
   }
 
@@ -192,6 +224,7 @@ export class WireWitness implements HostWitness {
     const { trace } = this.oracle.world;
     trace.mix(bytes);
     if (said.kind === 'message') trace.mix(said.seq * 65_536 + said.ack);
+    else if (said.kind === 'frame') trace.mix(said.firstSeq * 65_536 + said.ack);
     if (!trace.isReadable) return;
     this.oracle.note(this.host, `${sign} connection ${index}: ${describeSaid(said)}`);
   }

@@ -38,6 +38,7 @@ export interface PlannedOptions {
   /** Both sides speak `resume`: every loss of a half must be noticed, not only those that counters betray. */
   readonly hasResumeExtension: boolean;
   readonly duplicateClient: 'replace' | 'coexist';
+  readonly hasCompactExtension: boolean;
 }
 
 /** Everything that a seed decides before the run begins. */
@@ -86,6 +87,7 @@ function planOptions(random: Random): PlannedOptions {
     hasDeadlineExtension: random.chance(0.7),
     hasResumeExtension: random.chance(0.7),
     duplicateClient: random.pick(['replace', 'replace', 'replace', 'replace', 'coexist']),
+    hasCompactExtension: random.chance(0.7),
   };
 }
 

@@ -12,7 +12,7 @@ const EVER = 0.95;
 
 /** What both transports of a run are set to. */
 export function transportOptions({ options }: Plan): TransportOptions {
-  const { codec, hasHeartbeatExtension, hasDeadlineExtension, hasResumeExtension } = options;
+  const { codec, hasHeartbeatExtension, hasDeadlineExtension, hasResumeExtension, hasCompactExtension } = options;
   return {
     heartbeatIntervalMs: options.heartbeatIntervalMs,
     heartbeatsUntilDead: options.heartbeatsUntilDead,
@@ -25,7 +25,12 @@ export function transportOptions({ options }: Plan): TransportOptions {
     maxSessionBufferBytes: options.maxSessionBufferBytes,
     sessionHighWaterBytes: options.sessionHighWaterBytes,
     codec: codec === 'json' ? JsonCodec : MsgpackCodec,
-    extensions: { heartbeat: hasHeartbeatExtension, deadline: hasDeadlineExtension, resume: hasResumeExtension },
+    extensions: {
+      heartbeat: hasHeartbeatExtension,
+      deadline: hasDeadlineExtension,
+      compact: hasCompactExtension,
+      resume: hasResumeExtension,
+    },
   };
 }
 

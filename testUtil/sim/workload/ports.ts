@@ -131,7 +131,7 @@ class PortClient extends PortProgram {
 
   #begin(): void {
     const port = this.#client.transport.openSession(this.#client.serverId);
-    const stream = this.open(port, this.context.clock.id());
+    const stream = this.open(port, port.newStreamId());
     if (!this.send(stream, ControlFlags.StreamOpen, SERVICE)) this.done(stream);
   }
 

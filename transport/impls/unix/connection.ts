@@ -42,6 +42,14 @@ export class UnixConnection extends Connection {
     return this.#socket.writableLength;
   }
 
+  override cork(): void {
+    this.#socket.cork();
+  }
+
+  override uncork(): void {
+    this.#socket.uncork();
+  }
+
   override send(frame: Uint8Array): boolean {
     if (this.isEnded || !this.#socket.writable) return false;
     // Together in one write, and the frame as it is: the session keeps it anyway, and a copy would count twice.

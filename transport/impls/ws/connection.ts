@@ -28,6 +28,13 @@ export interface WebSocketLike {
 /** `WebSocket.readyState` by name. */
 export const ReadyState = { connecting: 0, open: 1, closing: 2, closed: 3 } as const;
 
+/** The socket under a WebSocket, where it can be reached. */
+export interface SocketBeneath {
+  readonly bytesRead: number;
+  cork(): void;
+  uncork(): void;
+}
+
 /** How long a peer may take to answer a goodbye before its socket is destroyed. */
 const LINGER_MS = 1_000;
 
@@ -48,17 +55,17 @@ function bytesOf(data: unknown): Uint8Array | undefined {
 export class WebSocketConnection extends Connection {
   readonly #ws: WebSocketLike;
   readonly #clock: Clock;
-  readonly #bytesRead: (() => number) | undefined;
+  readonly #socket: SocketBeneath | undefined;
 
   /**
    * Takes over every handler of `ws`, which is open.
-   * @param bytesRead of the socket underneath, where it can be reached
+   * @param socket the one underneath, where it can be reached
    */
-  constructor(ws: WebSocketLike, info: ConnectionInfo, clock: Clock, bytesRead?: () => number) {
+  constructor(ws: WebSocketLike, info: ConnectionInfo, clock: Clock, socket?: SocketBeneath) {
     super(info);
     this.#ws = ws;
     this.#clock = clock;
-    this.#bytesRead = bytesRead;
+    this.#socket = socket;
     ws.binaryType = 'arraybuffer';
     let error: unknown;
     ws.onmessage = (event: { data: unknown }) => {
@@ -75,7 +82,15 @@ export class WebSocketConnection extends Connection {
   }
 
   override get bytesRead(): number | undefined {
-    return this.#bytesRead?.();
+    return this.#socket?.bytesRead;
+  }
+
+  override cork(): void {
+    this.#socket?.cork();
+  }
+
+  override uncork(): void {
+    this.#socket?.uncork();
   }
 
   override get bufferedBytes(): number {

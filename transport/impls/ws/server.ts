@@ -70,7 +70,7 @@ export class WebSocketServerTransport extends ServerTransport {
   }
 
   #connectionOf(ws: WebSocket, request: IncomingMessage): WebSocketConnection {
-    return new WebSocketConnection(ws, infoOf(request), this.clock, () => request.socket.bytesRead);
+    return new WebSocketConnection(ws, infoOf(request), this.clock, request.socket);
   }
 
   /**

@@ -1,0 +1,97 @@
+import { detectCodec } from '../../../codec/detect.ts';
+
+/** A message in a frame of the `compact` extension. */
+export interface CompactMessage {
+  readonly flags: number;
+  readonly streamId: string;
+  readonly isNumbered: boolean;
+  readonly bytes: number;
+}
+
+/** A frame of the `compact` extension, read by the oracle's own rules (PROTOCOL.md, "compact"). */
+export interface CompactFrame {
+  readonly kind: 'frame';
+  readonly firstSeq: number;
+  readonly ack: number;
+  readonly flags: number;
+  readonly messages: readonly CompactMessage[];
+}
+
+const NAMED = 1;
+const OPEN = 2;
+const NO_PAYLOAD = 16;
+const TRACED = 64;
+const DEADLINE = 128;
+const STREAM_FLAGS = 14;
+
+/** Reads from the front. What is cut short reads as noise: NaN, and nothing equals that. */
+class Cursor {
+  at = 0;
+  readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+
+  byte(): number {
+    const byte = this.bytes[this.at] ?? Number.NaN;
+    this.at += 1;
+    return byte;
+  }
+
+  number(): number {
+    let value = 0;
+    let scale = 1;
+    for (;;) {
+      const byte = this.byte();
+      value += (byte % 128) * scale;
+      if (!(byte >= 128)) return value;
+      scale *= 128;
+    }
+  }
+
+  text(): string {
+    const length = this.number();
+    const start = this.at;
+    this.at += length;
+    return new TextDecoder().decode(this.bytes.subarray(start, this.at));
+  }
+}
+
+function isNumbered(payload: Uint8Array): boolean {
+  const value: unknown = detectCodec(payload)?.fromBuffer(payload);
+  return typeof value === 'object' && value !== null && 'm' in value && typeof value.m === 'number';
+}
+
+function readMessage(bytes: Uint8Array, size: number): CompactMessage {
+  const cursor = new Cursor(bytes);
+  const control = cursor.byte();
+  const streamId = control % 2 === NAMED ? cursor.text() : String(cursor.number());
+  const texts = ((control & OPEN) === 0 ? 0 : 2) + ((control & TRACED) === 0 ? 0 : 2);
+  for (let i = 0; i < texts; i++) cursor.text();
+  if ((control & DEADLINE) !== 0) cursor.number();
+  const hasPayload = (control & NO_PAYLOAD) === 0;
+  return {
+    flags: control & STREAM_FLAGS,
+    streamId,
+    isNumbered: hasPayload && isNumbered(bytes.subarray(cursor.at)),
+    bytes: size,
+  };
+}
+
+/** Reads a frame. */
+export function readCompact(frame: Uint8Array): CompactFrame {
+  const cursor = new Cursor(frame);
+  const firstSeq = cursor.number();
+  const ack = cursor.number();
+  const flags = cursor.byte();
+  const messages: CompactMessage[] = [];
+  while (cursor.at < frame.length) {
+    const start = cursor.at;
+    const length = cursor.number();
+    const end = cursor.at + length;
+    messages.push(readMessage(frame.subarray(cursor.at, end), end - start));
+    cursor.at = end;
+  }
+  return { kind: 'frame', firstSeq, ack, flags, messages };
+}
