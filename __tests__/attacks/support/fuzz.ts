@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 import type { Codec } from '../../../codec/codec.ts';
+import { encodeCompact, encodeCompactFrame } from '../../../transport/compact.ts';
+import type { OutgoingMessage } from '../../../transport/message.ts';
 
 /** Inputs of one run of every fuzz file together. */
 const inputs = Number(process.env['HOLDFAST_FUZZ'] ?? (process.env['HOLDFAST_TEST_ALL'] === '1' ? 200_000 : 20_000));
@@ -141,6 +143,36 @@ export function framesOf(codec: Codec, base: fc.Arbitrary<unknown>): fc.Arbitrar
   return fc.oneof(
     { weight: 1, arbitrary: fc.uint8Array({ maxLength: 200 }) },
     { weight: 5, arbitrary: encoded },
+    { weight: 4, arbitrary: damaged },
+  );
+}
+
+/** A message in a compact frame: one of ours with a field wrong where it can still be encoded, otherwise as it was. */
+function compactMessage(codec: Codec, honest: unknown, odd: unknown): Uint8Array {
+  for (const message of [odd, honest]) {
+    try {
+      return encodeCompact(codec, message as OutgoingMessage, undefined, 1024 * 1024); // whatever it is: that is the point
+    } catch {
+      // No object, or a payload that nobody can encode.
+    }
+  }
+  throw new Error('expected an honest message to be encoded');
+}
+
+/** Compact frames: of messages with a field wrong, with numbers that cannot be, and the bytes of either changed. */
+export function compactFramesOf(codec: Codec, base: fc.Arbitrary<unknown>, firstSeq: number): fc.Arbitrary<Uint8Array> {
+  const message = fc.tuple(base, withOddField(base)).map(([honest, odd]) => compactMessage(codec, honest, odd));
+  const counter = (usual: number) =>
+    fc.oneof({ weight: 9, arbitrary: fc.constant(usual) }, { weight: 1, arbitrary: fc.maxSafeNat() });
+  const whole = fc
+    .tuple(counter(firstSeq), counter(0), fc.constantFrom(0, 0, 0, 1, 2, 255), fc.array(message, { maxLength: 4 }))
+    .map(([seq, ack, flags, messages]) => encodeCompactFrame(seq, ack, flags, messages));
+  const damaged = fc
+    .tuple(whole, fc.array(byteChange, { minLength: 1, maxLength: 3 }))
+    .map(([frame, changes]) => changes.reduce(changed, frame));
+  return fc.oneof(
+    { weight: 1, arbitrary: fc.uint8Array({ maxLength: 200 }) },
+    { weight: 5, arbitrary: whole },
     { weight: 4, arbitrary: damaged },
   );
 }
