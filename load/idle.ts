@@ -30,7 +30,7 @@ interface Weighed {
 export async function idle(conditions: Conditions): Promise<Outcome> {
   const { sessions } = conditions;
   const bare = await weighBare(conditions);
-  const { weighed, cpuShare, beatsPerSecond } = await weighSessions(conditions);
+  const { weighed, cpuShare, bytesPerSecond } = await weighSessions(conditions);
   const each = (of: (weighed: Weighed) => number, weighed: Weighed) => of(weighed) / sessions;
   const rss = ({ before, collected }: Weighed) => collected.rss - before.rss;
   const [ours, theirs] = [each(rss, weighed), each(rss, bare)];
@@ -52,7 +52,7 @@ export async function idle(conditions: Conditions): Promise<Outcome> {
   const heap = ({ before, collected }: Weighed) => collected.heapUsed - before.heapUsed;
   figures.note('of it JavaScript heap', `${bytes(each(heap, weighed))} and ${bytes(each(heap, bare))} bare`);
   figures.atMost(`CPU of one core, over ${CPU_WINDOW_MS / 1_000} s`, cpuShare, MOST_CPU, percent);
-  figures.note('heartbeats answered', `${integer(beatsPerSecond)} per second`);
+  figures.note('answers to heartbeats that the server read', `${bytes(bytesPerSecond)} per second`);
   return { figures: figures.list, series: {} };
 }
 

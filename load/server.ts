@@ -32,10 +32,11 @@ transport.addEventListener('sessionTransition', (event) => {
 
 const loopDelay = monitorEventLoopDelay({ resolution: 10 });
 
-/** Messages read, all sessions together: of idle ones, answered heartbeats. */
-function messagesRead(): number {
+/** Bytes read, all sessions together: of idle ones, the answers to heartbeats. */
+function bytesRead(): number {
   let read = 0;
-  for (const session of transport.sessions.values()) read += session.core.ledger.ack;
+  for (const session of transport.sessions.values())
+    if (session.state === 'Connected') read += session.connection.bytesRead ?? 0;
   return read;
 }
 
@@ -50,13 +51,13 @@ const commands = {
   memory,
   /** The share of one core that this process uses in `ms` milliseconds. */
   async idle({ ms }: { ms: number }) {
-    const read = messagesRead();
+    const read = bytesRead();
     const startedAt = performance.now();
     const before = process.cpuUsage();
     await pause(ms);
     const { user, system } = process.cpuUsage(before);
     const seconds = (performance.now() - startedAt) / 1_000;
-    return { cpuShare: (user + system) / 1e6 / seconds, beatsPerSecond: (messagesRead() - read) / seconds };
+    return { cpuShare: (user + system) / 1e6 / seconds, bytesPerSecond: (bytesRead() - read) / seconds };
   },
   /** Starts over with what {@link commands.figures} counts. */
   watch() {
