@@ -110,7 +110,7 @@ export class Harness implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const calls = [...this.#clients, ...this.#servers].flatMap((transport: AnyTransport) =>
-      this.#cores(transport).flatMap((core) => [...core.streams.keys()].map((id) => `${transport.clientId}: ${id}`)),
+      this.#cores(transport).flatMap((core) => [...core.openStreams].map((id) => `${transport.clientId}: ${id}`)),
     );
     for (const transport of [...this.#clients, ...this.#servers]) transport.close();
     const startedAt = performance.now();

@@ -105,11 +105,11 @@ async function wsLink(clock: Clock): Promise<Link> {
     dial: () =>
       new Promise((resolve, reject) => {
         const ws = new WebSocket(url());
-        ws.once('open', () => resolve(new WebSocketConnection(ws, { transport: 'ws' }, clock)));
+        ws.once('open', () => resolve(new WebSocketConnection(ws, clock)));
         ws.once('error', reject);
       }),
     listen: (_to, onConnection) => {
-      const accept = (ws: WebSocket) => onConnection(new WebSocketConnection(ws, { transport: 'ws' }, clock));
+      const accept = (ws: WebSocket) => onConnection(new WebSocketConnection(ws, clock));
       wss.on('connection', accept);
       return () => wss.off('connection', accept);
     },

@@ -7,29 +7,36 @@ export interface ConnectionReceiver {
   onClose(error: unknown): void;
 }
 
+/** What there is to know of a connection besides its kind. */
+export type ConnectionDetails = Omit<ConnectionInfo, 'transport'>;
+
 /**
  * A byte pipe that carries whole frames in order, and comes and goes. An implementation calls {@link deliver} and
  * {@link ended}; it provides {@link send}, {@link destroy} and nothing else.
  */
 export abstract class Connection {
-  #info: ConnectionInfo;
+  readonly #kind: ConnectionInfo['transport'];
+  #details: ConnectionDetails | (() => ConnectionDetails) | undefined;
   #receiver: ConnectionReceiver | undefined;
   #early: Uint8Array[] | undefined = [];
   #ended = false;
   #error: unknown;
 
-  constructor(info: ConnectionInfo) {
-    this.#info = info;
+  /** @param details or how to find them out: asked for once, and only where somebody wants to know */
+  constructor(kind: ConnectionInfo['transport'], details?: ConnectionDetails | (() => ConnectionDetails)) {
+    this.#kind = kind;
+    this.#details = details;
   }
 
   /** What a handshake validator sees of it. */
   get info(): ConnectionInfo {
-    return this.#info;
+    if (typeof this.#details === 'function') this.#details = this.#details();
+    return { ...this.#details, transport: this.#kind };
   }
 
   /** Nobody will ask for it any more: headers weigh more than the rest of a session. */
   forgetInfo(): void {
-    this.#info = { transport: this.#info.transport };
+    this.#details = undefined;
   }
 
   /** Sends one frame. Returns false where the pipe cannot take it any more; what was lost is sent again after a reconnect. */
@@ -58,16 +65,18 @@ export abstract class Connection {
     return this.#ended;
   }
 
-  /** Takes over reading; what came before the first reader is handed over, in order. Returns how to let go again. */
-  attach(receiver: ConnectionReceiver): () => void {
+  /** Takes over reading, until {@link detach}; what came before the first reader is handed over, in order. */
+  attach(receiver: ConnectionReceiver): void {
     this.#receiver = receiver;
     const early = this.#early;
     this.#early = undefined;
     for (const frame of early ?? []) this.#receiver?.onData(frame);
     if (this.#ended) receiver.onClose(this.#error);
-    return () => {
-      if (this.#receiver === receiver) this.#receiver = undefined;
-    };
+  }
+
+  /** Lets go of reading. Harmless where another receiver has taken over. */
+  detach(receiver: ConnectionReceiver): void {
+    if (this.#receiver === receiver) this.#receiver = undefined;
   }
 
   /** Ends the pipe. Nothing is reported afterwards: whoever closes knows. */
@@ -93,11 +102,16 @@ export abstract class Connection {
     else this.#receiver?.onData(frame);
   }
 
+  /** For implementations: the pipe is about to end by itself, and this is why. */
+  protected failing(error: unknown): void {
+    this.#error ??= error;
+  }
+
   /** For implementations: the pipe ended by itself. Later calls are ignored. */
   protected ended(error?: unknown): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#error = error;
-    this.#receiver?.onClose(error);
+    this.#error ??= error;
+    this.#receiver?.onClose(this.#error);
   }
 }

@@ -10,6 +10,7 @@ interface Consumable {
 export class EventQueue {
   readonly #onError: (error: unknown) => void;
   #waiting: (() => void)[] = [];
+  #next = 0;
   #busy = false;
 
   constructor(onError: (error: unknown) => void) {
@@ -48,15 +49,22 @@ export class EventQueue {
     else this.run(task);
   }
 
+  /** True if something waits for the end of the turn that is under way. */
+  get hasWaiting(): boolean {
+    return this.#next < this.#waiting.length;
+  }
+
   #drain(): void {
-    for (let i = 0; i < this.#waiting.length; i++) {
+    while (this.#next < this.#waiting.length) {
+      const task = this.#waiting[this.#next++];
       try {
-        this.#waiting[i]?.();
+        task?.();
       } catch (error) {
         this.#onError(error);
       }
     }
-    this.#waiting = [];
+    if (this.#next > 0) this.#waiting = [];
+    this.#next = 0;
     this.#busy = false;
   }
 }

@@ -47,6 +47,14 @@ export interface AcceptedExtensions {
   resume?: ResumeAnswer | undefined;
 }
 
+/** What of an answer holds for the whole session: all but where the server stood. */
+export interface AgreedExtensions {
+  readonly heartbeat?: { readonly intervalMs: number; readonly misses: number } | undefined;
+  readonly deadline?: object | undefined;
+  readonly compact?: object | undefined;
+  readonly resume?: { readonly instance: string } | undefined;
+}
+
 /** Either an extension's fields, or why they are none. */
 export type ParsedExtensions<T> = { ok: true; value: T } | { ok: false; reason: string };
 
@@ -174,7 +182,7 @@ export function onlyOffered(
 }
 
 /** True if two answers agree on everything that holds for a whole session. */
-export function sameExtensions(a: AcceptedExtensions | undefined, b: AcceptedExtensions | undefined): boolean {
+export function sameExtensions(a: AgreedExtensions | undefined, b: AgreedExtensions | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   return (
     a.heartbeat?.intervalMs === b.heartbeat?.intervalMs &&

@@ -1,9 +1,16 @@
 import type { Codec } from '../codec/codec.ts';
+import { Agreements } from './agreements.ts';
 import { ClientIndex } from './clientIndex.ts';
 import type { Connection } from './connection.ts';
 import { HoldfastError, ProtocolError } from './errors.ts';
 import { type AcceptedExtensions, acceptedOf } from './extensions.ts';
-import { HandshakeCode, type HandshakeResponse, handshakeResponseMessage, type ServerHandshake } from './handshake.ts';
+import {
+  HandshakeCode,
+  type HandshakePeer,
+  type HandshakeResponse,
+  handshakeResponseMessage,
+  type ServerHandshake,
+} from './handshake.ts';
 import { type IncomingMessage, rehandshakeRequest } from './message.ts';
 import { type ServerTransportOptions, type SettledServerOptions, settleServerOptions } from './options.ts';
 import { Replaced } from './replaced.ts';
@@ -11,6 +18,7 @@ import { type FirstFrame, readFirstFrame } from './request.ts';
 import { decideResume } from './resume.ts';
 import { SessionCore, type SessionEnvironment } from './session/core.ts';
 import { noClientEvents } from './session/owner.ts';
+import { stateBehind } from './session/revocable.ts';
 import type { SessionConnected } from './session/SessionConnected.ts';
 import type { SessionWaitingForHandshake } from './session/SessionWaitingForHandshake.ts';
 import {
@@ -35,6 +43,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
   readonly #environment: SessionEnvironment;
   readonly #replaced: Replaced;
   readonly #index: ClientIndex;
+  readonly #agreements = new Agreements();
   #ordinal = 0;
   /** Random per transport: who holds another one spoke to another memory. */
   readonly #instance: string;
@@ -117,7 +126,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
       }
       const pending = createWaitingForHandshake(this.clock.id(), ordinal, connection, this.#environment);
       this.#pending.add(pending);
-      pending.onEnter();
+      stateBehind(pending).onEnter();
     });
   }
 
@@ -176,10 +185,8 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     const { pending, message, request } = asked;
     const old = this.sessions.get(this.#index.keyOf(message.from, request.sessionId))?.core;
     const same = old?.id === request.sessionId ? old : undefined;
-    const peer = {
-      ...pending.connection.info,
-      reason: same === undefined ? ('connect' as const) : ('reconnect' as const),
-    };
+    const reason = same === undefined ? 'connect' : 'reconnect';
+    const peer = (): HandshakePeer => ({ ...pending.connection.info, reason });
     judgeMetadata(this.#handshake, request.metadata, same?.metadata, message.from, peer, this.#wallNow, (verdict) => {
       // The peer may have gone, or the time may be over, while the validator was thinking: post drops what is consumed.
       if (verdict.kind === 'failed')
@@ -249,7 +256,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     const attributes = { 'holdfast.session_id': request.sessionId, 'holdfast.peer': message.from };
     const span = this.telemetry.startSpan('holdfast.session', 'server', attributes, message.tracing);
     const core = new SessionCore(request.sessionId, this.clientId, message.from, this.#environment, span);
-    core.agree({ codec, extensions, zero: pending.requestArrivedAt ?? this.clock.now() });
+    core.agree(this.#agreements.of(codec, extensions), pending.requestArrivedAt ?? this.clock.now());
     if (extensions?.resume !== undefined) core.resumeToken = request.extensions?.resume?.token;
     this.#adopt(core, credentials);
     this.#index.add(core);
@@ -269,9 +276,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     if (answer === undefined) return;
     // The client counts from the request that was answered. Without `resume` it does not say whether any was.
     const wasAnswered = request.extensions?.resume?.everConnected ?? core.ledger.ack > 0;
-    if (core.agreement !== undefined && !wasAnswered && pending.requestArrivedAt !== undefined) {
-      core.agreement = { ...core.agreement, zero: pending.requestArrivedAt };
-    }
+    if (!wasAnswered && pending.requestArrivedAt !== undefined) core.zero = pending.requestArrivedAt;
     core.ledger.confirm(request.expectedSessionState.nextExpectedSeq);
     this.#adopt(core, credentials);
     if (session.state === 'Connected') this.install(waitingAndConnectedToConnected(pending, session, answer));
@@ -361,7 +366,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
         connectedTo: core.to,
       });
     }
-    const peer = { ...session.connection.info, reason: 'rehandshake' as const };
+    const peer = (): HandshakePeer => ({ ...session.connection.info, reason: 'rehandshake' });
     judgeMetadata(this.#handshake, payload.metadata, core.metadata, core.to, peer, this.#wallNow, (verdict) => {
       if (verdict.kind === 'failed')
         this.log('error', 'a handshake validator failed', { sessionId: core.id, error: verdict.error });

@@ -7,6 +7,8 @@ import type { IncomingMessage } from './message.ts';
 import type { SettledTransportOptions } from './options.ts';
 import type { SessionCore, SessionEnvironment } from './session/core.ts';
 import type { DisconnectedSession, SessionOwner, SharedEvents } from './session/owner.ts';
+import { stateBehind } from './session/revocable.ts';
+import type { SendingHalf } from './session/SendingHalf.ts';
 import type { SessionConnected } from './session/SessionConnected.ts';
 import type { SessionHandshaking } from './session/SessionHandshaking.ts';
 import { connectedToNoConnection, type Session } from './session/transitions.ts';
@@ -104,8 +106,8 @@ export abstract class Transport<O extends SettledTransportOptions = SettledTrans
   protected abstract onClose(): void;
 
   protected environmentFor(owner: SessionOwner): SessionEnvironment {
-    const { options, clock, wheel, telemetry } = this;
-    return { owner, options, clock, wheel, logger: this.#logger, telemetry, opener: () => this.opener() };
+    const { options, clock, wheel, queue, telemetry } = this;
+    return { owner, options, clock, wheel, queue, logger: this.#logger, telemetry, opener: () => this.opener() };
   }
 
   /** The events of states that both graphs have; each takes its turn in the queue. */
@@ -115,6 +117,7 @@ export abstract class Transport<O extends SettledTransportOptions = SettledTrans
       onGraceElapsed: (session) => queue.post(session, this.#graceElapsed, undefined),
       onConnectionClosed: (session, error) => queue.post(session, this.#connectionClosed, error),
       onFrame: (session, frame) => queue.post(session, receive, frame),
+      onFrameInterrupted: (session) => queue.post(session, readOn, undefined),
       onViolation: (session, reason) => queue.post(session, this.#violation, reason),
       onGap: (session, reason) => queue.post(session, this.#gap, reason),
       onPeerSilent: (session) => queue.post(session, this.#peerSilent, undefined),
@@ -149,7 +152,7 @@ export abstract class Transport<O extends SettledTransportOptions = SettledTrans
   protected install(session: Session, isNew = false): void {
     const { core } = session;
     this.#sessions.set(this.keyOf(core), session);
-    session.onEnter();
+    stateBehind(session).onEnter();
     if (this.#logger.enabled('debug')) {
       this.log('debug', `session is ${session.state}`, {
         sessionId: core.id,
@@ -171,7 +174,7 @@ export abstract class Transport<O extends SettledTransportOptions = SettledTrans
     const { core } = session;
     this.log('info', `session ended: ${end.message}`, { sessionId: core.id, connectedTo: core.to, code: end.code });
     this.dispatch('sessionStatus', { status: 'closing', session, end });
-    session.close();
+    stateBehind(session).close();
     const key = this.keyOf(core);
     if (this.#sessions.get(key) === session) this.#sessions.delete(key);
     core.end(end);
@@ -240,8 +243,12 @@ export abstract class Transport<O extends SettledTransportOptions = SettledTrans
     this.onRehandshakeMessage(session, message);
 }
 
-function flush(session: SessionConnected): void {
+function flush(session: SendingHalf): void {
   session.flush();
+}
+
+function readOn(session: SessionConnected): void {
+  session.readOn();
 }
 
 function receive(session: SessionConnected, frame: Uint8Array): void {

@@ -69,7 +69,7 @@ export function judgeMetadata(
   metadata: unknown,
   previous: object | undefined,
   from: string,
-  peer: HandshakePeer,
+  peer: () => HandshakePeer,
   wallNow: () => number,
   done: (verdict: MetadataVerdict) => void,
 ): void {
@@ -86,7 +86,7 @@ export function judgeMetadata(
         reason: `received malformed handshake metadata: ${fault}`,
       });
     }
-    value = handshake.validate(metadata, previous, from, peer);
+    value = handshake.validate(metadata, previous, from, peer());
   } catch (error) {
     return done(failed(error));
   }

@@ -3,11 +3,30 @@ import type { CancelTimer, Clock } from './clock.ts';
 /** Called when due; `lateMs` says by how much the call comes after the moment that was asked for. */
 export type WheelCallback = (lateMs: number) => void;
 
-interface Registration {
-  dueAt: number;
-  periodMs: number;
-  fn: WheelCallback;
-  active: boolean;
+/** What waits in a wheel. A class of its own rather than a callback where there is one for every session. */
+export abstract class WheelEntry {
+  /** On the wheel's clock. */
+  dueAt = 0;
+  /** 0: once. */
+  periodMs = 0;
+  /** True while it waits. */
+  active = false;
+
+  /** Its turn has come; `lateMs` says by how much it comes after the moment that was asked for. */
+  abstract onDue(lateMs: number): void;
+}
+
+class Callback extends WheelEntry {
+  readonly #fn: WheelCallback;
+
+  constructor(fn: WheelCallback) {
+    super();
+    this.#fn = fn;
+  }
+
+  onDue(lateMs: number): void {
+    this.#fn(lateMs);
+  }
 }
 
 /** A heap shorter than this is not worth looking through. */
@@ -22,7 +41,7 @@ export class TimerWheel {
   readonly #clock: Clock;
   readonly #slotMs: number;
   readonly #onError: (error: unknown) => void;
-  readonly #slots = new Map<number, Set<Registration>>();
+  readonly #slots = new Map<number, Set<WheelEntry>>();
   /** Slot numbers, a binary min-heap. A slot emptied by cancelling stays in until its turn. */
   readonly #heap: number[] = [];
   #armedFor = Number.POSITIVE_INFINITY;
@@ -41,42 +60,54 @@ export class TimerWheel {
   }
 
   after(ms: number, fn: WheelCallback): CancelTimer {
-    return this.#register({ dueAt: this.#clock.now() + ms, periodMs: 0, fn, active: true });
+    return this.#addCallback(fn, ms, 0);
   }
 
   /** The first call comes after `firstMs`, so that sessions which began together do not beat together. */
   every(ms: number, fn: WheelCallback, firstMs: number = ms): CancelTimer {
-    return this.#register({ dueAt: this.#clock.now() + firstMs, periodMs: ms, fn, active: true });
+    return this.#addCallback(fn, firstMs, ms);
   }
 
-  #register(registration: Registration): CancelTimer {
+  #addCallback(fn: WheelCallback, ms: number, periodMs: number): CancelTimer {
+    const entry = new Callback(fn);
+    this.add(entry, ms, periodMs);
+    return () => this.remove(entry);
+  }
+
+  /** Registers an entry that is not active, for `ms` from now and, where `periodMs` is not 0, every so often from then on. */
+  add(entry: WheelEntry, ms: number, periodMs: number): void {
+    entry.dueAt = this.#clock.now() + ms;
+    entry.periodMs = periodMs;
+    entry.active = true;
     this.#size += 1;
-    this.#insert(registration);
-    return () => {
-      if (!registration.active) return;
-      registration.active = false;
-      this.#size -= 1;
-      const slot = this.#slotOf(registration);
-      const set = this.#slots.get(slot);
-      set?.delete(registration);
-      if (set?.size === 0) this.#slots.delete(slot);
-      this.#forgetEmptySlots();
-      if (this.#slots.size === 0) this.#stop();
-    };
+    this.#insert(entry);
   }
 
-  #slotOf(registration: Registration): number {
-    return Math.ceil(registration.dueAt / this.#slotMs);
+  /** Its turn will not come. Harmless if it is not active. */
+  remove(entry: WheelEntry): void {
+    if (!entry.active) return;
+    entry.active = false;
+    this.#size -= 1;
+    const slot = this.#slotOf(entry);
+    const set = this.#slots.get(slot);
+    set?.delete(entry);
+    if (set?.size === 0) this.#slots.delete(slot);
+    this.#forgetEmptySlots();
+    if (this.#slots.size === 0) this.#stop();
   }
 
-  #insert(registration: Registration): void {
-    const slot = this.#slotOf(registration);
+  #slotOf(entry: WheelEntry): number {
+    return Math.ceil(entry.dueAt / this.#slotMs);
+  }
+
+  #insert(entry: WheelEntry): void {
+    const slot = this.#slotOf(entry);
     const set = this.#slots.get(slot);
     if (set === undefined) {
-      this.#slots.set(slot, new Set([registration]));
+      this.#slots.set(slot, new Set([entry]));
       push(this.#heap, slot);
     } else {
-      set.add(registration);
+      set.add(entry);
     }
     this.#arm();
   }
@@ -109,31 +140,30 @@ export class TimerWheel {
     this.#armedFor = Number.POSITIVE_INFINITY;
     const now = this.#clock.now();
     // Taken out first: what a callback registers for at once is for the next turn.
-    const due: Registration[] = [];
+    const due: WheelEntry[] = [];
     for (;;) {
       const slot = this.#heap[0];
       if (slot === undefined || slot * this.#slotMs > now) break;
       pop(this.#heap);
-      for (const registration of this.#slots.get(slot) ?? []) due.push(registration);
+      for (const entry of this.#slots.get(slot) ?? []) due.push(entry);
       this.#slots.delete(slot);
     }
-    for (const registration of due) if (registration.active) this.#fire(registration, now);
+    for (const entry of due) if (entry.active) this.#fire(entry, now);
     this.#arm();
   }
 
-  #fire(registration: Registration, now: number): void {
-    const lateMs = now - registration.dueAt;
-    if (registration.periodMs === 0) {
-      registration.active = false;
+  #fire(entry: WheelEntry, now: number): void {
+    const lateMs = now - entry.dueAt;
+    if (entry.periodMs === 0) {
+      entry.active = false;
       this.#size -= 1;
     } else {
       // From now, not from when it was due: a stalled process must not fire a burst afterwards.
-      registration.dueAt =
-        lateMs > registration.periodMs ? now + registration.periodMs : registration.dueAt + registration.periodMs;
-      this.#insert(registration);
+      entry.dueAt = lateMs > entry.periodMs ? now + entry.periodMs : entry.dueAt + entry.periodMs;
+      this.#insert(entry);
     }
     try {
-      registration.fn(lateMs);
+      entry.onDue(lateMs);
     } catch (error) {
       this.#onError(error);
     }

@@ -13,6 +13,8 @@ export interface Mutant {
 const session = (state: string): string => `transport/session/Session${state}.ts`;
 const ledger = 'transport/session/ledger.ts';
 const core = 'transport/session/core.ts';
+const receiving = 'transport/session/ReceivingHalf.ts';
+const sending = 'transport/session/SendingHalf.ts';
 const common = 'transport/session/common.ts';
 const heartbeat = 'transport/session/heartbeat.ts';
 const transitions = 'transport/session/transitions.ts';
@@ -26,7 +28,7 @@ const resume = 'transport/resume.ts';
 function staysAttached(onData: string, onClose: string): Patch {
   return {
     file: session('Connected'),
-    find: 'this.#detach = connection.attach(this);',
+    find: 'connection.attach(this);',
     replace: `const current = (): any => core.sink ?? this;
       connection.attach({ onData: (frame) => ${onData}, onClose: (error: unknown) => ${onClose} });`,
   };
@@ -45,16 +47,16 @@ const deliversLate: readonly Patch[] = [
   },
   {
     file: 'transport/connection.ts',
-    find: 'if (this.#ended) return;\n    this.#ended = true;\n    this.#error = error;',
-    replace: 'this.#ended = true;\n    this.#error = error;',
+    find: 'if (this.#ended) return;\n    this.#ended = true;\n    this.#error ??= error;',
+    replace: 'this.#ended = true;\n    this.#error ??= error;',
   },
 ];
 
 /** A verdict of silence that does not wait until what has arrived was read. */
 const judgesAtOnce: Patch = {
   file: heartbeat,
-  find: 'this.#cancelVerdict = this.clock.afterIo(() => {',
-  replace: 'this.#cancelVerdict = this.clock.after(0, () => {',
+  find: 'this.#cancelVerdict = this.hooks.clock.afterIo(() => {',
+  replace: 'this.#cancelVerdict = this.hooks.clock.after(0, () => {',
 };
 
 /** Every bug that a session layer is known for, then others of this one. */
@@ -73,7 +75,7 @@ export const mutants: readonly Mutant[] = [
     name: 'no resend after reconnect',
     patches: [
       {
-        file: 'transport/session/sender.ts',
+        file: sending,
         find: 'this.#nextSeq = core.ledger.oldestUnackedSeq;',
         replace: 'this.#nextSeq = core.transmittedSeq;',
       },
@@ -83,7 +85,7 @@ export const mutants: readonly Mutant[] = [
     name: 'resend from the last sent instead of the first unacknowledged',
     patches: [
       {
-        file: 'transport/session/sender.ts',
+        file: sending,
         find: 'this.#nextSeq = core.ledger.oldestUnackedSeq;',
         replace: 'this.#nextSeq = Math.max(core.ledger.oldestUnackedSeq, core.ledger.nextSeq - 1);',
       },
@@ -108,9 +110,9 @@ export const mutants: readonly Mutant[] = [
         replace: "return seq < this.#ack ? 'next' : 'gap';",
       },
       {
-        file: session('Connected'),
-        find: 'for (; reader.hasMore && seq < ledger.ack; seq++) {',
-        replace: 'for (; false; seq++) {',
+        file: receiving,
+        find: 'reader.hasMore && seq < ledger.ack; seq++) {',
+        replace: 'false; seq++) {',
       },
     ],
   },
@@ -131,7 +133,7 @@ export const mutants: readonly Mutant[] = [
         file: session('Handshaking'),
         find: 'if (!this._isConsumed) this.#construct();',
         replace:
-          'for (const frame of this.core.ledger.unacked()) this.connection.send(frame);\nif (!this._isConsumed) this.#construct();',
+          'const { ledger } = this.core;\nfor (let seq = ledger.oldestUnackedSeq; seq < ledger.nextSeq; seq++) this.connection.send(ledger.frameAt(seq)!);\nif (!this._isConsumed) this.#construct();',
       },
     ],
   },
@@ -197,15 +199,15 @@ export const mutants: readonly Mutant[] = [
     durationMs: 2_000,
     patches: [
       {
-        file: session('Connected'),
-        find: "if (this.#role === 'client') this.#sendAckMessage();",
-        replace: 'this.#sendAckMessage();',
+        file: receiving,
+        find: "if (this.role === 'client') this.sendAckMessage();",
+        replace: 'this.sendAckMessage();',
       },
       // Compact: whatever comes is answered.
       {
-        file: session('Connected'),
-        find: "if ((reader.flags & FrameFlags.WantReply) !== 0 && this.#role === 'client') this.#acknowledge();",
-        replace: 'this.#sender.sendEmpty(0);',
+        file: receiving,
+        find: "if ((reader.flags & FrameFlags.WantReply) !== 0 && this.role === 'client') this.acknowledge();",
+        replace: 'this.acknowledge();',
       },
     ],
   },
@@ -235,15 +237,22 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'calls not told of the end',
-    patches: [{ file: core, find: 'for (const receiver of receivers) this.#tellEnd(receiver, end);', replace: '' }],
+    patches: [
+      {
+        file: core,
+        find: 'for (const receiver of streams?.values() ?? []) this.#tellEnd(receiver, end);',
+        replace: '',
+      },
+    ],
   },
   {
     name: 'calls told twice',
     patches: [
       {
         file: core,
-        find: 'for (const receiver of receivers) this.#tellEnd(receiver, end);',
-        replace: 'for (const receiver of [...receivers, ...receivers]) this.#tellEnd(receiver, end);',
+        find: 'for (const receiver of streams?.values() ?? []) this.#tellEnd(receiver, end);',
+        replace:
+          'const told = [...(streams?.values() ?? [])];\nfor (const receiver of [...told, ...told]) this.#tellEnd(receiver, end);',
       },
     ],
   },
@@ -273,7 +282,7 @@ export const mutants: readonly Mutant[] = [
       {
         file: heartbeat,
         find: 'if (!this.#heard && !late && this.expectsAnswer) this.#misses += 1;',
-        replace: 'if (!this.#heard && this.expectsAnswer) this.#misses += 1 + Math.floor(lateMs / this.#intervalMs);',
+        replace: 'if (!this.#heard && this.expectsAnswer) this.#misses += 1 + Math.floor(lateMs / this.periodMs);',
       },
       judgesAtOnce,
     ],
@@ -365,10 +374,10 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the client does not answer heartbeats',
     patches: [
-      { file: session('Connected'), find: "if (this.#role === 'client') this.#sendAckMessage();", replace: '' },
+      { file: receiving, find: "if (this.role === 'client') this.sendAckMessage();", replace: '' },
       {
-        file: session('Connected'),
-        find: "if ((reader.flags & FrameFlags.WantReply) !== 0 && this.#role === 'client') this.#acknowledge();",
+        file: receiving,
+        find: "if ((reader.flags & FrameFlags.WantReply) !== 0 && this.role === 'client') this.acknowledge();",
         replace: '',
       },
     ],

@@ -1,6 +1,7 @@
 import { JsonCodec } from '../../codec/json.ts';
 import { VirtualClock } from '../../testUtil/virtualClock.ts';
 import { Connection } from '../../transport/connection.ts';
+import type { AgreedExtensions } from '../../transport/extensions.ts';
 import { BoundLogger } from '../../transport/log.ts';
 import { type SettledTransportOptions, settleServerOptions, type TransportOptions } from '../../transport/options.ts';
 import type { BaseState } from '../../transport/session/common.ts';
@@ -21,7 +22,7 @@ export class DeadEnd extends Connection {
   readonly sent: Uint8Array[] = [];
 
   constructor() {
-    super({ transport: 'memory' });
+    super('memory');
   }
 
   override send(frame: Uint8Array): boolean {
@@ -48,6 +49,8 @@ export class StateBench {
     throw error;
   });
   readonly connections: DeadEnd[] = [];
+  /** Whether something waits for the end of the owner's turn. */
+  readonly queue = { hasWaiting: false };
   readonly env: SessionEnvironment;
   abandonedDials = 0;
 
@@ -60,6 +63,7 @@ export class StateBench {
       options: settled,
       clock,
       wheel,
+      queue: this.queue,
       logger: new BoundLogger(),
       telemetry: noTelemetry,
       opener: () => undefined,
@@ -121,9 +125,9 @@ export class StateBench {
   }
 
   /** As a client has it. */
-  connected(): SessionConnected {
+  connected(extensions: AgreedExtensions = {}): SessionConnected {
     const old = this.handshaking();
-    old.core.agree({ codec: JsonCodec, extensions: {}, zero: 0 });
+    old.core.agree({ codec: JsonCodec, extensions }, 0);
     return this.#entered(transitions.handshakingToConnected(old));
   }
 

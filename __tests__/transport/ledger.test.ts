@@ -21,7 +21,13 @@ function ledgerOf(count: number): Ledger {
 }
 
 function unackedOf(ledger: Ledger): number[] {
-  return [...ledger.unacked()].map(numberOf);
+  const numbers: number[] = [];
+  for (let seq = ledger.oldestUnackedSeq; seq < ledger.nextSeq; seq++) {
+    const frame = ledger.frameAt(seq);
+    if (frame === undefined) throw new Error(`frame ${seq} is gone`);
+    numbers.push(numberOf(frame));
+  }
+  return numbers;
 }
 
 describe('a new ledger', () => {

@@ -12,21 +12,21 @@ async function verdictsOver(seconds: number, bytesPerSecond: number): Promise<nu
   const clock = new VirtualClock(turns);
   const startedAt = clock.now();
   let verdicts = 0;
+  const wheel = new TimerWheel(clock, 10, () => undefined);
   const watchdog = new Watchdog(
-    clock,
     {
+      clock,
       beat: () => false,
       bytesRead: () => Math.floor(((clock.now() - startedAt) / 1_000) * bytesPerSecond),
       onSilent: () => {
         verdicts += 1;
       },
     },
-    INTERVAL_MS,
     MISSES,
   );
-  const stop = watchdog.start(new TimerWheel(clock, 10, () => undefined));
+  watchdog.start(clock, wheel, INTERVAL_MS);
   await clock.advance(seconds * 1_000);
-  stop();
+  watchdog.stop(wheel);
   return verdicts;
 }
 

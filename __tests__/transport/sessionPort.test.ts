@@ -494,6 +494,44 @@ describe.each(matrix)('a session over $name', ({ transport, codec }) => {
     });
   });
 
+  describe('messages that one turn sent', () => {
+    const send = (port: SessionPort, payload: unknown) =>
+      port.send({ streamId: port.newStreamId(), controlFlags: 2, payload });
+
+    test('are handled one after the other: nothing comes after one that ends the session', async () => {
+      await using set = await setup();
+      set.harness.losesMessages = true;
+      await set.harness.settled();
+      const { server, received } = set;
+      const push = received.push.bind(received);
+      received.push = (message) => {
+        if (message.payload === 'end') server.hardDisconnect();
+        return push(message);
+      };
+      for (const payload of ['first', 'end', 'never', 'nor this']) send(set.port, payload);
+      await set.harness.settled();
+      expect(set.payloads).toEqual(['first', 'end']);
+    });
+
+    test('come in order whatever each of them causes, and so does what comes meanwhile', async () => {
+      await using set = await setup();
+      await set.harness.settled();
+      const { server, received } = set;
+      const push = received.push.bind(received);
+      received.push = (message) => {
+        server.requestRehandshake('nobody');
+        return push(message);
+      };
+      // Several frames' worth.
+      const count = 2_000;
+      for (let n = 0; n < count; n++) send(set.port, `${n} ${'x'.repeat(100)}`);
+      await set.harness.settled();
+      expect(received.map(({ payload }) => Number.parseInt(String(payload), 10))).toEqual(
+        Array.from({ length: count }, (_, n) => n),
+      );
+    });
+  });
+
   test('says who it is and how it stands', async () => {
     await using set = await setup();
     expect(set.port).toMatchObject({

@@ -89,7 +89,7 @@ function outcomeOf(url: string, options: { origin?: string } = {}): Promise<numb
 async function barePeer(url: string, origin?: string): Promise<BarePeer> {
   const ws = new WebSocket(url, origin === undefined ? {} : { origin });
   await new Promise((resolve, reject) => ws.once('open', resolve).once('error', reject));
-  return new BarePeer(new WebSocketConnection(ws, { transport: 'ws' }, new VirtualClock(turns)), JsonCodec);
+  return new BarePeer(new WebSocketConnection(ws, new VirtualClock(turns)), JsonCodec);
 }
 
 describe('origins', () => {

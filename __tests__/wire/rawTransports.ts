@@ -33,7 +33,7 @@ export class RawConnection extends Connection {
   #taken = 0;
 
   constructor() {
-    super({ transport: 'memory' });
+    super('memory');
   }
 
   /** Whether our side has closed it. */

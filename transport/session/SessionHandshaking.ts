@@ -1,11 +1,11 @@
-import type { Connection } from '../connection.ts';
+import type { Connection, ConnectionReceiver } from '../connection.ts';
 import { isThenable } from '../thenable.ts';
 import { IdentifiedState, SessionState, startGrace } from './common.ts';
 import type { SessionCore } from './core.ts';
 import { createHandle } from './revocable.ts';
 
 /** The client has a connection and asks whether its session may use it. */
-export class SessionHandshaking extends IdentifiedState {
+export class SessionHandshaking extends IdentifiedState implements ConnectionReceiver {
   readonly state = SessionState.Handshaking;
   readonly handle: SessionHandshaking;
   readonly connection: Connection;
@@ -24,13 +24,22 @@ export class SessionHandshaking extends IdentifiedState {
     const { owner, clock, options } = this.core.env;
     this.own(startGrace(this.core, this.handle));
     this.own(clock.after(options.handshakeTimeoutMs, () => owner.onHandshakeTimeout(this.handle)));
-    this.own(
-      this.connection.attach({
-        onData: (frame) => owner.onHandshakeFrame(this.handle, frame),
-        onClose: (error) => owner.onConnectionClosed(this.handle, error),
-      }),
-    );
+    this.connection.attach(this);
     if (!this._isConsumed) this.#construct();
+  }
+
+  protected override onExit(): void {
+    this.connection.detach(this);
+  }
+
+  /** The connection has read a frame: the server's answer. */
+  onData(frame: Uint8Array): void {
+    this.core.env.owner.onHandshakeFrame(this.handle, frame);
+  }
+
+  /** The connection has ended. */
+  onClose(error: unknown): void {
+    this.core.env.owner.onConnectionClosed(this.handle, error);
   }
 
   #construct(): void {

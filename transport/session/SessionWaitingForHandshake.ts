@@ -1,4 +1,4 @@
-import type { Connection } from '../connection.ts';
+import type { Connection, ConnectionReceiver } from '../connection.ts';
 import { BaseState, SessionState } from './common.ts';
 import type { SessionEnvironment } from './core.ts';
 import { createHandle } from './revocable.ts';
@@ -8,7 +8,7 @@ import { verdictAfter } from './verdict.ts';
  * The server has a connection and does not know yet whose it is. It belongs to no session, raises no session events
  * and lives in a set of its own.
  */
-export class SessionWaitingForHandshake extends BaseState {
+export class SessionWaitingForHandshake extends BaseState implements ConnectionReceiver {
   readonly state = SessionState.WaitingForHandshake;
   readonly handle: SessionWaitingForHandshake;
   /** Identifies the pending connection in logs. */
@@ -40,12 +40,21 @@ export class SessionWaitingForHandshake extends BaseState {
   onEnter(): void {
     const { owner, options } = this.#env;
     this.own(verdictAfter(this.#env, options.handshakeTimeoutMs, () => owner.onPendingTimeout(this.handle)));
-    this.own(
-      this.connection.attach({
-        onData: (frame) => owner.onPendingFrame(this.handle, frame),
-        onClose: () => owner.onPendingClosed(this.handle),
-      }),
-    );
+    this.connection.attach(this);
+  }
+
+  protected override onExit(): void {
+    this.connection.detach(this);
+  }
+
+  /** The connection has read a frame. */
+  onData(frame: Uint8Array): void {
+    this.#env.owner.onPendingFrame(this.handle, frame);
+  }
+
+  /** The connection has ended. */
+  onClose(): void {
+    this.#env.owner.onPendingClosed(this.handle);
   }
 
   toJSON(): object {

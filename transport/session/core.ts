@@ -2,7 +2,7 @@ import type { Codec } from '../../codec/codec.ts';
 import type { CancelTimer, Clock } from '../clock.ts';
 import { encodeCompact } from '../compact.ts';
 import { HoldfastError, SessionBufferFullError, SessionClosedError, TooManyStreamsError } from '../errors.ts';
-import type { AcceptedExtensions } from '../extensions.ts';
+import type { AgreedExtensions } from '../extensions.ts';
 import type { Logger } from '../log.ts';
 import {
   ControlFlags,
@@ -29,19 +29,19 @@ export interface SessionEnvironment {
   readonly options: SettledTransportOptions;
   readonly clock: Clock;
   readonly wheel: TimerWheel;
+  /** Where states' events wait for their turn. */
+  readonly queue: { readonly hasWaiting: boolean };
   readonly logger: Logger;
   readonly telemetry: Telemetry;
   /** Server: who gets messages that no open stream waits for. */
   readonly opener: () => StreamOpener | undefined;
 }
 
-/** What a session's two sides agreed on with its first answer, for good. */
+/** What a session's two sides agreed on with its first answer, for good. A server's sessions share what is equal. */
 export interface Agreement {
   readonly codec: Codec;
   /** Undefined: the peer speaks River v2.0 and nothing else. */
-  readonly extensions: AcceptedExtensions | undefined;
-  /** Where session time begins, on our clock. */
-  readonly zero: number;
+  readonly extensions: AgreedExtensions | undefined;
 }
 
 /** Closing and cancelling must get through a full buffer: this much is kept for them. */
@@ -69,9 +69,10 @@ export class SessionCore implements SessionPort {
   readonly env: SessionEnvironment;
   readonly span: TracedSpan;
   readonly ledger = new Ledger();
-  readonly streams = new Map<string, StreamReceiver>();
   /** Until the first answer: it decides the codec and the extensions, so nothing is framed before it. */
   agreement: Agreement | undefined;
+  /** Where session time begins, on our clock; meaningful from the first answer on. */
+  zero = 0;
   /** When the peer has been away too long, on our clock. One absolute deadline: retries do not move it. */
   graceDeadline: number;
   /** Proves whose session it is, where `resume` is spoken: chosen by the client, kept by the server. Never logged. */
@@ -98,6 +99,8 @@ export class SessionCore implements SessionPort {
   /** Only until the first answer. */
   #outbox: Outbox | undefined;
   #writeWaiters: Set<() => void> | undefined;
+  /** Made for the first stream: most sessions of a large server are idle. */
+  #streams: Map<string, StreamReceiver> | undefined;
   #streamIds = 0;
 
   constructor(id: string, from: string, to: string, env: SessionEnvironment, span: TracedSpan) {
@@ -126,7 +129,7 @@ export class SessionCore implements SessionPort {
   }
 
   get streamCount(): number {
-    return this.streams.size;
+    return this.#streams?.size ?? 0;
   }
 
   send(message: OutgoingMessage): void {
@@ -196,9 +199,13 @@ export class SessionCore implements SessionPort {
     return opened;
   }
 
-  /** The first answer has come: frames what waited. It is sent with everything else that is unacknowledged. */
-  agree(agreement: Agreement): void {
+  /**
+   * The first answer has come: frames what waited. It is sent with everything else that is unacknowledged.
+   * @param zero where session time begins, on our clock
+   */
+  agree(agreement: Agreement, zero: number): void {
     this.agreement = agreement;
+    this.zero = zero;
     const outbox = this.#outbox;
     this.#outbox = undefined;
     for (const message of outbox?.drain() ?? []) {
@@ -214,8 +221,8 @@ export class SessionCore implements SessionPort {
 
   #failStream(streamId: string, error: unknown): void {
     this.env.logger.log('error', 'a message could not be encoded', { sessionId: this.id, streamId, error });
-    const receiver = this.streams.get(streamId);
-    this.streams.delete(streamId);
+    const receiver = this.#streams?.get(streamId);
+    this.#streams?.delete(streamId);
     if (receiver !== undefined)
       this.#tellEnd(receiver, { code: 'closed_locally', message: 'a message could not be encoded' });
   }
@@ -267,19 +274,18 @@ export class SessionCore implements SessionPort {
   }
 
   /** In session time, towards a peer that knows of deadlines. */
-  #deadlineOf({ deadlineAt }: OutgoingMessage, { extensions, zero }: Agreement): number | undefined {
+  #deadlineOf({ deadlineAt }: OutgoingMessage, { extensions }: Agreement): number | undefined {
     if (deadlineAt === undefined || extensions?.deadline === undefined) return undefined;
-    return Math.max(0, Math.round(deadlineAt - zero));
+    return Math.max(0, Math.round(deadlineAt - this.zero));
   }
 
   /** Hands a message to its stream, or to the server's opener. Receivers do not throw; if one does, only it is at fault. */
   deliver(message: IncomingMessage): void {
-    const { agreement } = this;
     // Only where it was agreed on: there is no session time with anybody else.
-    if (message.deadline !== undefined && agreement?.extensions?.deadline !== undefined) {
-      message.deadlineAt = agreement.zero + message.deadline;
+    if (message.deadline !== undefined && this.agreement?.extensions?.deadline !== undefined) {
+      message.deadlineAt = this.zero + message.deadline;
     }
-    const receiver = this.streams.get(message.streamId);
+    const receiver = this.#streams?.get(message.streamId);
     try {
       const outcome: unknown =
         receiver === undefined ? this.env.opener()?.onUnclaimedMessage(this, message) : receiver.onMessage(message);
@@ -297,19 +303,25 @@ export class SessionCore implements SessionPort {
 
   openStream(streamId: string, receiver: StreamReceiver): void {
     if (this.#ended !== undefined) throw new SessionClosedError(this.id, 'opening a stream');
-    if (this.streams.has(streamId))
+    this.#streams ??= new Map();
+    if (this.#streams.has(streamId))
       throw new HoldfastError('STREAM_IN_USE', `stream ${streamId} is already open in this session`);
     const { maxStreamsPerSession } = this.env.options;
-    if (this.streams.size >= maxStreamsPerSession) throw new TooManyStreamsError(maxStreamsPerSession);
-    this.streams.set(streamId, receiver);
+    if (this.#streams.size >= maxStreamsPerSession) throw new TooManyStreamsError(maxStreamsPerSession);
+    this.#streams.set(streamId, receiver);
   }
 
   closeStream(streamId: string): void {
-    this.streams.delete(streamId);
+    this.#streams?.delete(streamId);
+  }
+
+  /** Ids of the streams that are open; a snapshot. */
+  get openStreams(): readonly string[] {
+    return [...(this.#streams?.keys() ?? [])];
   }
 
   hasStream(streamId: string): boolean {
-    return this.streams.has(streamId);
+    return this.#streams?.has(streamId) ?? false;
   }
 
   onceConfirmed(fn: () => void): CancelTimer {
@@ -352,9 +364,9 @@ export class SessionCore implements SessionPort {
     this.#outbox = undefined;
     this.#writeWaiters = undefined;
     this.ledger.dropWaiters();
-    const receivers = [...this.streams.values()];
-    this.streams.clear();
-    for (const receiver of receivers) this.#tellEnd(receiver, end);
+    const streams = this.#streams;
+    this.#streams = undefined;
+    for (const receiver of streams?.values() ?? []) this.#tellEnd(receiver, end);
     callSafely(
       () => this.env.opener()?.onSessionEnded(this),
       (error) => this.#receiverFailed(error),

@@ -1,8 +1,9 @@
 import type { CancelTimer, Clock } from '../clock.ts';
-import type { TimerWheel } from '../wheel.ts';
+import { type TimerWheel, WheelEntry } from '../wheel.ts';
 
 /** What liveness needs of its session. */
 export interface LivenessHooks {
+  readonly clock: Clock;
   /** Sends one beat. False if it could not leave. */
   beat(): boolean;
   /** Bytes that the connection has read, parts of frames included; undefined where nobody can tell. */
@@ -16,31 +17,28 @@ export interface LivenessHooks {
  * although what it said waits unread. A tick that is late by more than half an interval counts nothing, and a verdict
  * is taken only after what has already arrived was read.
  */
-export abstract class Liveness {
-  protected readonly clock: Clock;
+export abstract class Liveness extends WheelEntry {
   protected readonly hooks: LivenessHooks;
-  readonly #intervalMs: number;
   readonly #limit: number;
   #heard = false;
   #misses = 0;
   #bytesRead: number | undefined;
   #cancelVerdict: CancelTimer | undefined;
 
-  constructor(clock: Clock, hooks: LivenessHooks, intervalMs: number, limit: number) {
-    this.clock = clock;
+  constructor(hooks: LivenessHooks, limit: number) {
+    super();
     this.hooks = hooks;
-    this.#intervalMs = intervalMs;
     this.#limit = limit;
   }
 
-  /** Starts ticking; returns how to stop. The first tick comes at a random phase, so that sessions do not tick together. */
-  start(wheel: TimerWheel): CancelTimer {
-    const firstMs = this.#intervalMs * (0.5 + this.clock.random() / 2);
-    const stop = wheel.every(this.#intervalMs, (lateMs) => this.#tick(lateMs), firstMs);
-    return () => {
-      stop();
-      this.#cancelVerdict?.();
-    };
+  /** Starts ticking. The first tick comes at a random phase, so that sessions do not tick together. */
+  start(clock: Clock, wheel: TimerWheel, intervalMs: number): void {
+    wheel.add(this, intervalMs * (0.5 + clock.random() / 2), intervalMs);
+  }
+
+  stop(wheel: TimerWheel): void {
+    wheel.remove(this);
+    this.#cancelVerdict?.();
   }
 
   /** Any bytes count as life. */
@@ -61,14 +59,14 @@ export abstract class Liveness {
     this.#bytesRead = bytesRead;
   }
 
-  #tick(lateMs: number): void {
-    const late = lateMs > this.#intervalMs / 2;
+  onDue(lateMs: number): void {
+    const late = lateMs > this.periodMs / 2;
     this.#listenForParts();
     if (!this.#heard && !late && this.expectsAnswer) this.#misses += 1;
     this.#heard = false;
     if (this.#misses >= this.#limit) {
       this.#cancelVerdict?.();
-      this.#cancelVerdict = this.clock.afterIo(() => {
+      this.#cancelVerdict = this.hooks.clock.afterIo(() => {
         this.#listenForParts();
         if (this.#misses >= this.#limit) this.hooks.onSilent();
       });

@@ -79,14 +79,6 @@ export class Ledger {
     this.#wake();
   }
 
-  /** The frames the peer has not confirmed, oldest first. */
-  *unacked(): Generator<Uint8Array> {
-    for (let seq = this.#oldest; seq < this.nextSeq; seq++) {
-      const frame = this.#frames[this.#head + seq - this.#oldest];
-      if (frame !== undefined) yield frame;
-    }
-  }
-
   /** A frame that the peer has not confirmed, or undefined. */
   frameAt(seq: number): Uint8Array | undefined {
     return seq < this.#oldest ? undefined : this.#frames[this.#head + seq - this.#oldest];

@@ -1,6 +1,7 @@
 import type { Connection } from '../connection.ts';
 import type { IncomingMessage } from '../message.ts';
 import type { SessionCore } from './core.ts';
+import type { SendingHalf } from './SendingHalf.ts';
 import type { SessionBackingOff } from './SessionBackingOff.ts';
 import type { SessionConnected } from './SessionConnected.ts';
 import type { SessionConnecting } from './SessionConnecting.ts';
@@ -17,6 +18,8 @@ export interface SharedEvents {
   onGraceElapsed(session: DisconnectedSession): void;
   onConnectionClosed(session: SessionHandshaking | SessionConnected, error: unknown): void;
   onFrame(session: SessionConnected, frame: Uint8Array): void;
+  /** What one of a frame's messages caused waits; the rest of the frame is to be read after it (`readOn`). */
+  onFrameInterrupted(session: SessionConnected): void;
   /** A frame that cannot be true: the session cannot go on. */
   onViolation(session: SessionConnected, reason: string): void;
   /** A message is missing: only the connection is at fault. */
@@ -25,7 +28,7 @@ export interface SharedEvents {
   onPeerSilent(session: SessionConnected): void;
   onRehandshakeMessage(session: SessionConnected, message: IncomingMessage): void;
   /** The turn that sent something is over. */
-  onFlushDue(session: SessionConnected): void;
+  onFlushDue(session: SendingHalf): void;
   /** A session has no room for what it must say. It may be in any state. */
   onOverflow(core: SessionCore, message: string): void;
 }

@@ -53,96 +53,140 @@ interface Wrapper {
   readonly wrapper: Method;
 }
 
-/** Handles made so far: two stale ones of the same state are still two. */
-let handles = 0;
+/** Wrappers of a state's methods, made once: a method taken from the handle is the same function every time. */
+const wrappersOf = new WeakMap<object, Wrapper[]>();
 
-class RevocationHandler<T extends Consumable> implements ProxyHandler<T> {
-  readonly #serial = ++handles;
-  /** Wrappers by name, made once: a method taken from the handle is the same function every time. */
-  readonly #wrappers: Wrapper[] = [];
+/** Numbers of stale states that were printed: two of the same kind are still two. */
+const serials = new WeakMap<object, number>();
+let lastSerial = 0;
 
-  #guard(target: T, action: string, property: string | symbol): void {
-    if (target._isConsumed) throw new StaleHandleError(target.state, action, String(property));
+function serialOf(state: object): number {
+  let serial = serials.get(state);
+  if (serial === undefined) {
+    serial = ++lastSerial;
+    serials.set(state, serial);
   }
+  return serial;
+}
 
-  /**
-   * A stale handle has a tag of its own, by which assertion libraries tell it from every other value and print it,
-   * before they would list its keys.
-   */
-  #tagOf(target: T, property: string | symbol): unknown {
-    const tag = `stale ${target.state} ${this.#serial}`;
-    if (property === Symbol.toStringTag) return tag;
-    if (property === '$$typeof') return printsItself;
-    if (property === chaiInspect || property === 'toAsymmetricMatcher') return () => `[${tag}]`;
-    return undefined;
-  }
+/** By this the state behind a handle is reached; it never leaves this module. */
+const behind = Symbol('behind');
 
-  get(target: T, property: string | symbol): unknown {
+function guard(target: Consumable, action: string, property: string | symbol): void {
+  if (target._isConsumed) throw new StaleHandleError(target.state, action, String(property));
+}
+
+/**
+ * A stale handle has a tag of its own, by which assertion libraries tell it from every other value and print it,
+ * before they would list its keys.
+ */
+function tagOf(target: Consumable, property: string | symbol): unknown {
+  const isTag = property === Symbol.toStringTag;
+  if (property === '$$typeof') return printsItself;
+  if (!isTag && property !== chaiInspect && property !== 'toAsymmetricMatcher') return undefined;
+  const tag = `stale ${target.state} ${serialOf(target)}`;
+  return isTag ? tag : () => `[${tag}]`;
+}
+
+/** One for all handles: a handle costs its proxy and nothing else. */
+const revocation: Required<Pick<ProxyHandler<Consumable>, Trap>> = {
+  get(target, property) {
+    if (property === behind) return target;
     if (target._isConsumed) {
-      const tag = this.#tagOf(target, property);
+      const tag = tagOf(target, property);
       if (tag !== undefined) return tag;
     }
-    if (!isAlwaysReadable(property)) this.#guard(target, 'read', property);
+    if (!isAlwaysReadable(property)) guard(target, 'read', property);
     // The raw receiver: getters and methods run on the state itself, so #private fields work and cost nothing.
     const value: unknown = Reflect.get(target, property, target);
-    if (typeof value !== 'function' || property === 'constructor') return value;
-    // Few, and far smaller than a map.
-    const known = this.#wrappers.find((one) => one.property === property && one.method === value);
-    if (known !== undefined) return known.wrapper;
-    const wrapper: Method = (...args) => {
-      if (!isAlwaysReadable(property)) this.#guard(target, 'call', property);
-      return Reflect.apply(value, target, args);
-    };
-    this.#wrappers.push({ property, method: value, wrapper });
-    return wrapper;
-  }
+    return typeof value === 'function' && property !== 'constructor' ? wrapped(target, property, value) : value;
+  },
 
-  set(target: T, property: string | symbol, value: unknown): boolean {
-    this.#guard(target, 'set', property);
+  set(target, property, value) {
+    guard(target, 'set', property);
     return Reflect.set(target, property, value, target);
-  }
+  },
 
-  has(target: T, property: string | symbol): boolean {
+  has(target, property) {
     if (property === chaiInspect) return target._isConsumed;
-    if (!isAlwaysReadable(property)) this.#guard(target, 'look for', property);
+    if (!isAlwaysReadable(property)) guard(target, 'look for', property);
     return Reflect.has(target, property);
-  }
+  },
 
-  deleteProperty(target: T, property: string | symbol): boolean {
-    this.#guard(target, 'delete', property);
+  deleteProperty(target, property) {
+    guard(target, 'delete', property);
     return Reflect.deleteProperty(target, property);
-  }
+  },
 
-  defineProperty(target: T, property: string | symbol, descriptor: PropertyDescriptor): boolean {
-    this.#guard(target, 'define', property);
+  defineProperty(target, property, descriptor) {
+    guard(target, 'define', property);
     return Reflect.defineProperty(target, property, descriptor);
-  }
+  },
 
-  ownKeys(target: T): (string | symbol)[] {
-    this.#guard(target, 'list the keys of', '*');
+  ownKeys(target) {
+    guard(target, 'list the keys of', '*');
     return Reflect.ownKeys(target);
-  }
+  },
 
   // Through the descriptor alone a stale handle would give out the live core.
-  getOwnPropertyDescriptor(target: T, property: string | symbol): PropertyDescriptor | undefined {
-    this.#guard(target, 'describe', property);
+  getOwnPropertyDescriptor(target, property) {
+    guard(target, 'describe', property);
     return Reflect.getOwnPropertyDescriptor(target, property);
-  }
+  },
 
-  setPrototypeOf(target: T, prototype: object | null): boolean {
-    this.#guard(target, 'set the prototype of', '*');
+  setPrototypeOf(target, prototype) {
+    guard(target, 'set the prototype of', '*');
     return Reflect.setPrototypeOf(target, prototype);
-  }
+  },
 
-  preventExtensions(target: T): boolean {
-    this.#guard(target, 'prevent extensions of', '*');
+  preventExtensions(target) {
+    guard(target, 'prevent extensions of', '*');
     return Reflect.preventExtensions(target);
+  },
+};
+
+type Trap =
+  | 'get'
+  | 'set'
+  | 'has'
+  | 'deleteProperty'
+  | 'defineProperty'
+  | 'ownKeys'
+  | 'getOwnPropertyDescriptor'
+  | 'setPrototypeOf'
+  | 'preventExtensions';
+
+// biome-ignore lint/complexity/noBannedTypes: a method of which nothing is known but that it can be applied
+function wrapped(target: Consumable, property: string | symbol, method: Function): Method {
+  let wrappers = wrappersOf.get(target);
+  if (wrappers === undefined) {
+    wrappers = [];
+    wrappersOf.set(target, wrappers);
   }
+  // Few, and far smaller than a map.
+  const known = wrappers.find((one) => one.property === property && one.method === method);
+  if (known !== undefined) return known.wrapper;
+  const wrapper: Method = (...args) => {
+    if (!isAlwaysReadable(property)) guard(target, 'call', property);
+    return Reflect.apply(method, target, args);
+  };
+  wrappers.push({ property, method, wrapper });
+  return wrapper;
 }
 
 /** The only way in which anybody outside a state's class holds the state. It throws once the state is consumed. */
 export function createHandle<T extends object & Consumable>(state: T): T {
-  return new Proxy(state, new RevocationHandler<T>());
+  return new Proxy(state, revocation) as T; // a proxy of T, by a handler that fits every state
+}
+
+/**
+ * For the owner alone: the state behind a handle, to call it once without a wrapper that lives as long as the state.
+ * @throws {StaleHandleError}
+ */
+export function stateBehind<T extends Consumable>(handle: T): T {
+  const state = Reflect.get(handle, behind) as T; // the trap above gives out its target
+  guard(state, 'look behind', 'handle');
+  return state;
 }
 
 /** What a consumed state has in place of its core, so that a raw method resumed after an `await` cannot touch the live one. */

@@ -39,7 +39,7 @@ export async function dialDeaf(kind: Kind, address: string): Promise<DeafPeer> {
   const ws = new WebSocket(address);
   await new Promise((resolve, reject) => ws.once('open', resolve).once('error', reject));
   return {
-    peer: new BarePeer(new WebSocketConnection(ws, { transport: 'ws' }, systemClock), JsonCodec),
+    peer: new BarePeer(new WebSocketConnection(ws, systemClock), JsonCodec),
     stopReading: () => ws.pause(),
     startReading: () => ws.resume(),
     ping: (payload) => ws.ping(payload),

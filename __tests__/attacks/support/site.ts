@@ -116,7 +116,7 @@ export class Site implements AsyncDisposable {
     }
     const ws = new WebSocket(this.address);
     await new Promise((resolve, reject) => ws.once('open', resolve).once('error', reject));
-    return new BarePeer(new WebSocketConnection(ws, { transport: 'ws' }, systemClock), codec);
+    return new BarePeer(new WebSocketConnection(ws, systemClock), codec);
   }
 
   /** A socket to the server, in which nothing has been said. */

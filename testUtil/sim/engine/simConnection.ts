@@ -26,7 +26,7 @@ export class SimConnection extends Connection {
 
   /** @param end undefined in a copy that lives through an earlier life: what it sends goes nowhere */
   constructor(host: Host, index: number, end: ConnectionEnd | undefined) {
-    super({ transport: 'memory' });
+    super('memory');
     this.host = host;
     this.index = index;
     this.#end = end;

@@ -18,7 +18,7 @@ export class MemoryConnection extends Connection {
   readonly #onGone: () => void;
 
   constructor(clock: Clock, onGone: () => void = () => undefined) {
-    super({ transport: 'memory' });
+    super('memory');
     this.#clock = clock;
     this.#onGone = onGone;
   }

@@ -12,7 +12,7 @@ export class UnixConnection extends Connection {
   readonly #clock: Clock;
 
   constructor(socket: Socket, maxMessageBytes: number, clock: Clock) {
-    super({ transport: 'unix' });
+    super('unix');
     this.#socket = socket;
     this.#clock = clock;
     const reader = new FrameReader(maxMessageBytes, (frame) => this.deliver(frame));

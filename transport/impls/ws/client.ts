@@ -58,7 +58,7 @@ class WebSocketDial {
   }
 
   #opened(ws: WebSocketLike): void {
-    this.#callbacks.onOpen(new WebSocketConnection(ws, { transport: 'ws' }, this.#clock));
+    this.#callbacks.onOpen(new WebSocketConnection(ws, this.#clock));
   }
 
   abandon(): void {

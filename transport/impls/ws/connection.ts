@@ -1,7 +1,6 @@
 import type { Clock } from '../../clock.ts';
-import { Connection } from '../../connection.ts';
+import { Connection, type ConnectionDetails } from '../../connection.ts';
 import { FrameTooLargeError } from '../../errors.ts';
-import type { ConnectionInfo } from '../../handshake.ts';
 
 /** Bytes over memory that is not shared; older compilers have no name for the difference. */
 export type OwnBytes = ReturnType<Uint8ArrayConstructor['of']>;
@@ -51,6 +50,37 @@ function bytesOf(data: unknown): Uint8Array | undefined {
   return undefined;
 }
 
+/**
+ * What `ws` has besides. Its listeners get the bytes as they were read, and one function serves all connections; its
+ * `on…` handlers cost a copy and an event object a message, and some 500 bytes a connection.
+ */
+interface EmittingWebSocket extends WebSocketLike {
+  [connectionOf]?: WebSocketConnection | undefined;
+  on(event: 'message', listener: typeof onMessage): unknown;
+  on(event: 'error', listener: typeof onError): unknown;
+  on(event: 'close', listener: typeof onClose): unknown;
+  once(event: 'close', listener: () => void): unknown;
+  terminate(): void;
+}
+
+const connectionOf = Symbol('holdfast.connection');
+
+function isEmitting(ws: WebSocketLike): ws is EmittingWebSocket {
+  return 'on' in ws && typeof ws.on === 'function' && ws.terminate !== undefined;
+}
+
+function onMessage(this: EmittingWebSocket, data: unknown): void {
+  this[connectionOf]?.onMessage(data);
+}
+
+function onError(this: EmittingWebSocket, error: unknown): void {
+  this[connectionOf]?.onError(error);
+}
+
+function onClose(this: EmittingWebSocket): void {
+  this[connectionOf]?.onClose();
+}
+
 /** One open WebSocket: one frame a message. */
 export class WebSocketConnection extends Connection {
   readonly #ws: WebSocketLike;
@@ -61,24 +91,49 @@ export class WebSocketConnection extends Connection {
    * Takes over every handler of `ws`, which is open.
    * @param socket the one underneath, where it can be reached
    */
-  constructor(ws: WebSocketLike, info: ConnectionInfo, clock: Clock, socket?: SocketBeneath) {
-    super(info);
+  constructor(
+    ws: WebSocketLike,
+    clock: Clock,
+    details?: ConnectionDetails | (() => ConnectionDetails),
+    socket?: SocketBeneath,
+  ) {
+    super('ws', details);
     this.#ws = ws;
     this.#clock = clock;
     this.#socket = socket;
-    ws.binaryType = 'arraybuffer';
-    let error: unknown;
-    ws.onmessage = (event: { data: unknown }) => {
-      const frame = bytesOf(event.data);
-      if (frame !== undefined) this.deliver(frame);
-    };
-    ws.onerror = (event: { error?: unknown; message?: string }) => {
-      // An error is always followed by a close, which reports it.
-      error = explain(event.error) ?? new Error(event.message || 'the WebSocket failed');
-    };
-    ws.onclose = () => this.ended(error);
+    if (isEmitting(ws)) {
+      ws.binaryType = 'nodebuffer';
+      ws[connectionOf] = this;
+      ws.on('message', onMessage);
+      ws.on('error', onError);
+      ws.on('close', onClose);
+      // Whoever dialled it has done with it.
+      ws.onopen = ws.onmessage = ws.onerror = ws.onclose = null;
+    } else {
+      ws.binaryType = 'arraybuffer';
+      ws.onmessage = (event: { data: unknown }) => this.onMessage(event.data);
+      ws.onerror = (event: { error?: unknown; message?: string }) =>
+        this.onError(event.error ?? new Error(event.message || 'the WebSocket failed'));
+      ws.onclose = () => this.onClose();
+    }
     // It may have closed while it was handed over.
     if (ws.readyState > ReadyState.open) this.ended();
+  }
+
+  /** The WebSocket's event. */
+  onMessage(data: unknown): void {
+    const frame = bytesOf(data);
+    if (frame !== undefined) this.deliver(frame);
+  }
+
+  /** The WebSocket's event. It is always followed by a close, which reports it. */
+  onError(error: unknown): void {
+    this.failing(explain(error));
+  }
+
+  /** The WebSocket's event. */
+  onClose(): void {
+    this.ended();
   }
 
   override get bytesRead(): number | undefined {
@@ -111,11 +166,14 @@ export class WebSocketConnection extends Connection {
 
   protected override destroy(): void {
     const ws = this.#ws;
+    // Its listeners stay, and hear nothing any more: an error that nobody listens to would end the process.
+    if (isEmitting(ws)) ws[connectionOf] = undefined;
     closeQuietly(ws);
     if (ws.terminate === undefined || ws.readyState === ReadyState.closed) return;
     // `ws` alone would wait 30 s for a peer that does not answer.
     const cancel = this.#clock.after(LINGER_MS, () => ws.terminate?.());
-    ws.onclose = cancel;
+    if (isEmitting(ws)) ws.once('close', cancel);
+    else ws.onclose = cancel;
   }
 }
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import type { ConnectionInfo } from '../../handshake.ts';
+import type { ConnectionDetails } from '../../connection.ts';
 import type { ServerTransportOptions } from '../../options.ts';
 import { ServerTransport } from '../../server.ts';
 import { closeQuietly, WebSocketConnection, type WebSocketLike } from './connection.ts';
@@ -18,8 +18,8 @@ export interface WebSocketServerTransportOptions extends ServerTransportOptions 
 /** Policy violation, RFC 6455. */
 const CLOSE_POLICY = 1008;
 
-function infoOf(request: IncomingMessage): ConnectionInfo {
-  return { transport: 'ws', headers: request.headers, url: request.url, remoteAddress: request.socket.remoteAddress };
+function detailsOf(request: IncomingMessage): ConnectionDetails {
+  return { headers: request.headers, url: request.url, remoteAddress: request.socket.remoteAddress };
 }
 
 /**
@@ -48,7 +48,7 @@ export class WebSocketServerTransport extends ServerTransport {
     this.acceptConnection(this.#connectionOf(ws, request));
   };
 
-  #isAllowed({ headers }: Pick<ConnectionInfo, 'headers'>): boolean {
+  #isAllowed({ headers }: Pick<ConnectionDetails, 'headers'>): boolean {
     const origin = headers?.['origin'];
     if (this.#allowedOrigins === undefined || origin === undefined) return true;
     return typeof origin === 'string' && this.#allowedOrigins.has(origin);
@@ -70,7 +70,7 @@ export class WebSocketServerTransport extends ServerTransport {
   }
 
   #connectionOf(ws: WebSocket, request: IncomingMessage): WebSocketConnection {
-    return new WebSocketConnection(ws, infoOf(request), this.clock, request.socket);
+    return new WebSocketConnection(ws, this.clock, () => detailsOf(request), request.socket);
   }
 
   /**
@@ -78,13 +78,13 @@ export class WebSocketServerTransport extends ServerTransport {
    * @param peer what a handshake validator will see of the connection; where `allowedOrigins` is set, give its headers:
    *   one of a foreign origin is closed with 1008
    */
-  accept(ws: WebSocketLike, peer: Omit<ConnectionInfo, 'transport'> = {}): void {
+  accept(ws: WebSocketLike, peer: ConnectionDetails = {}): void {
     if (this.getStatus() === 'closed') return closeQuietly(ws);
     if (!this.#isAllowed(peer)) {
       ws.onerror = () => undefined;
       return ws.close(CLOSE_POLICY, 'origin not allowed');
     }
-    this.acceptConnection(new WebSocketConnection(ws, { ...peer, transport: 'ws' }, this.clock));
+    this.acceptConnection(new WebSocketConnection(ws, this.clock, peer));
   }
 
   protected override onClose(): void {

@@ -1,0 +1,165 @@
+import type { Codec } from '../../codec/codec.ts';
+import { CompactFrameReader, FrameFlags } from '../compact.ts';
+import type { Connection } from '../connection.ts';
+import { LedgerError } from '../errors.ts';
+import { type IncomingMessage, isAckOnly, REHANDSHAKE_STREAM_ID, type TransportMessage } from '../message.ts';
+import { decodeFrame, MalformedFrame } from '../wire.ts';
+import type { SessionCore } from './core.ts';
+import { SendingHalf } from './SendingHalf.ts';
+import type { SessionConnected } from './SessionConnected.ts';
+
+/** Who beats. */
+export type Role = 'client' | 'server';
+
+/** What Connected does with what arrives: judges it, confirms, counts, hands it to whom it is for. */
+export abstract class ReceivingHalf extends SendingHalf {
+  protected readonly role: Role;
+  /** A compact frame that was begun and interrupted, and those that came meanwhile. */
+  #backlog: (CompactFrameReader | Uint8Array)[] | undefined;
+
+  constructor(core: SessionCore, connection: Connection, role: Role) {
+    super(core, connection);
+    this.role = role;
+  }
+
+  /** The same state, for whoever is told of what happens to it. */
+  abstract readonly handle: SessionConnected;
+  /** The peer lives. */
+  protected abstract heard(): void;
+
+  /** Reads one frame, as a turn of the owner's queue: what its messages cause waits there. */
+  receive(frame: Uint8Array): void {
+    const { core } = this;
+    this.heard();
+    const { agreement } = core;
+    if (agreement === undefined) return;
+    if (core.isCompact) return this.#receiveCompact(agreement.codec, frame);
+    const message = decodeFrame(agreement.codec, frame, core.env.options.maxMessageBytes);
+    if (message instanceof MalformedFrame) return this.#violated(message);
+    if (this.#isAcceptable(message)) this.#deliver(message, frame.length);
+  }
+
+  /** Goes on with a frame that was interrupted, or with the next one. */
+  readOn(): void {
+    const later = this.#backlog ?? [];
+    const frame = later.shift();
+    this.#backlog = undefined;
+    if (frame instanceof CompactFrameReader) this.#read(frame);
+    else if (frame !== undefined) this.receive(frame);
+    if (later.length > 0) this.#postpone(...later);
+  }
+
+  #postpone(...frames: (CompactFrameReader | Uint8Array)[]): void {
+    if (this.#backlog === undefined) this.core.env.owner.onFrameInterrupted(this.handle);
+    this.#backlog ??= [];
+    this.#backlog.push(...frames);
+  }
+
+  #violated({ reason }: MalformedFrame): void {
+    this.core.env.owner.onViolation(this.handle, `received a frame that is no message: ${reason}`);
+  }
+
+  #receiveCompact(codec: Codec, frame: Uint8Array): void {
+    const { core } = this;
+    const { ledger } = core;
+    const { owner, options } = core.env;
+    if (this.#backlog !== undefined) return this.#postpone(frame);
+    const { maxMessageBytes } = options;
+    if (frame.length > maxMessageBytes)
+      return this.#violated(new MalformedFrame(`expected at most ${maxMessageBytes} bytes, got ${frame.length}`));
+    const reader = CompactFrameReader.open(codec, frame);
+    if (reader instanceof MalformedFrame) return this.#violated(reader);
+    if (ledger.judge(reader.firstSeq) === 'gap')
+      return owner.onGap(this.handle, `expected seq ${ledger.ack}, got ${reader.firstSeq}`);
+    if (!this.#confirm(reader.ack)) return;
+    for (let seq = reader.firstSeq; reader.hasMore && seq < ledger.ack; seq++) {
+      const fault = reader.skip();
+      if (fault !== undefined) return this.#violated(fault);
+    }
+    // What brings nothing needs no acknowledgement: two sides would acknowledge each other's for ever.
+    if (reader.hasMore) core.unackedBytes += frame.length;
+    this.#read(reader);
+  }
+
+  #read(reader: CompactFrameReader): void {
+    const { core } = this;
+    const { ledger, env } = core;
+    while (reader.hasMore) {
+      const message = reader.next(ledger.ack);
+      if (message instanceof MalformedFrame) return this.#violated(message);
+      ledger.advance();
+      core.unackedMessages += 1;
+      this.#hand(message);
+      // What it caused comes before the next is looked at, as on River's wire, where each message is a frame. If the session
+      // has ended by then, or moved on, the rest of the frame is not read: it comes again.
+      if (reader.hasMore && env.queue.hasWaiting) return this.#postpone(reader);
+    }
+    core.wakeWriters();
+    this.#acknowledgeIfDue(core);
+    if ((reader.flags & FrameFlags.WantReply) !== 0 && this.role === 'client') this.acknowledge();
+  }
+
+  /** Judges sender, receiver, order and ack, in that order; reports what is wrong. */
+  #isAcceptable(message: TransportMessage): boolean {
+    const { core } = this;
+    const { owner } = core.env;
+    if (message.from !== core.to) {
+      owner.onViolation(
+        this.handle,
+        `received a message from '${message.from}', expected the session's peer '${core.to}'`,
+      );
+      return false;
+    }
+    if (message.to !== core.from) {
+      owner.onViolation(this.handle, `received a message to '${message.to}', expected it to be to '${core.from}'`);
+      return false;
+    }
+    const arrival = core.ledger.judge(message.seq);
+    if (arrival === 'duplicate') return false;
+    if (arrival === 'gap') {
+      owner.onGap(this.handle, `expected seq ${core.ledger.ack}, got ${message.seq}`);
+      return false;
+    }
+    return this.#confirm(message.ack);
+  }
+
+  #confirm(ack: number): boolean {
+    const { core } = this;
+    try {
+      core.ledger.confirm(ack);
+    } catch (error) {
+      if (!(error instanceof LedgerError)) throw error;
+      core.env.owner.onViolation(this.handle, `received an impossible ack: ${error.message}`);
+      return false;
+    }
+    return true;
+  }
+
+  #deliver(message: TransportMessage, bytes: number): void {
+    const { core } = this;
+    core.ledger.advance();
+    if (isAckOnly(message.controlFlags)) {
+      // The server discards answers; the client answers every beat, at once, and starts none.
+      if (this.role === 'client') this.sendAckMessage();
+    } else {
+      core.unackedMessages += 1;
+      core.unackedBytes += bytes;
+      this.#hand(message);
+      this.#acknowledgeIfDue(core);
+    }
+    core.wakeWriters();
+  }
+
+  #hand(message: IncomingMessage): void {
+    const { core } = this;
+    if (message.streamId === REHANDSHAKE_STREAM_ID) core.env.owner.onRehandshakeMessage(this.handle, message);
+    else core.deliver(message);
+  }
+
+  /** Bounds what the peer has to keep by traffic, not by the heartbeat interval. */
+  #acknowledgeIfDue(core: SessionCore): void {
+    const { ackAfterMessages, ackAfterBytes } = core.env.options;
+    if (core.unackedMessages < ackAfterMessages && core.unackedBytes < ackAfterBytes) return;
+    this.acknowledge();
+  }
+}

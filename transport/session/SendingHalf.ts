@@ -1,0 +1,117 @@
+import { encodeCompactFrame, FRAME_OVERHEAD_BYTES, TARGET_FRAME_BYTES } from '../compact.ts';
+import type { Connection } from '../connection.ts';
+import { ackMessage } from '../message.ts';
+import { IdentifiedState } from './common.ts';
+import type { FrameSink, SessionCore } from './core.ts';
+
+/**
+ * What Connected does to send: hands what is in the session's ledger to its connection, from the oldest message that the
+ * peer lacks, each once. A base class and not an object of its own: there is one for every session.
+ */
+export abstract class SendingHalf extends IdentifiedState implements FrameSink {
+  readonly connection: Connection;
+  /** The first seq that this connection was not handed. */
+  #nextSeq: number;
+  #resent = 0;
+  #isFlushing = false;
+
+  constructor(core: SessionCore, connection: Connection) {
+    super(core);
+    this.connection = connection;
+    this.#nextSeq = core.ledger.oldestUnackedSeq;
+  }
+
+  /** Messages that an earlier connection had carried already and this one carried again. */
+  get resent(): number {
+    return this.#resent;
+  }
+
+  get bufferedBytes(): number {
+    return this.connection.bufferedBytes;
+  }
+
+  /** Sends what is there once this turn has sent all it wants to. */
+  flushSoon(): void {
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    // A microtask: what the promises of one turn send leaves together, and nothing waits for the next turn.
+    queueMicrotask(() => {
+      this.#isFlushing = false;
+      if (!this._isConsumed) this.core.env.owner.onFlushDue(this);
+    });
+  }
+
+  /** Hands over what has not been. What does not leave is sent again after a reconnect. Returns true if anything left. */
+  flush(): boolean {
+    const { core, connection } = this;
+    const before = this.#nextSeq;
+    if (before >= core.ledger.nextSeq) return false;
+    connection.cork();
+    if (core.isCompact) this.#flushCompact(core);
+    else this.#flushEnvelopes();
+    connection.uncork();
+    core.transmittedSeq = Math.max(core.transmittedSeq, this.#nextSeq);
+    return this.#nextSeq > before;
+  }
+
+  /** Says what has arrived, at once, and with it whatever else there is to say. */
+  protected acknowledge(flags = 0): void {
+    const { core } = this;
+    if (!core.isCompact) return this.sendAckMessage();
+    const isSaid = this.flush();
+    if (isSaid && flags === 0) return;
+    core.acknowledged();
+    this.connection.send(encodeCompactFrame(this.#nextSeq, core.ledger.ack, flags, []));
+  }
+
+  /** River has no other way: an acknowledgement is a message, too. */
+  protected sendAckMessage(): void {
+    try {
+      this.core.send(ackMessage());
+      this.flush();
+    } catch (error) {
+      // Only a full buffer can refuse it, and then the peer's silence is about to be judged anyway.
+      this.core.env.logger.log('warn', 'could not send a heartbeat', { sessionId: this.core.id, error });
+    }
+  }
+
+  #flushEnvelopes(): void {
+    for (let frame = this.#next(); frame !== undefined; frame = this.#next()) if (!this.#send(frame, 1)) return;
+  }
+
+  #flushCompact(core: SessionCore): void {
+    const { ledger, env } = core;
+    const target = Math.min(TARGET_FRAME_BYTES, env.options.maxMessageBytes) - FRAME_OVERHEAD_BYTES;
+    for (let first = this.#next(); first !== undefined; first = this.#next()) {
+      const messages = [first];
+      let bytes = first.length;
+      for (;;) {
+        const next = ledger.frameAt(this.#nextSeq + messages.length);
+        if (next === undefined || bytes + next.length > target) break;
+        messages.push(next);
+        bytes += next.length;
+      }
+      core.acknowledged();
+      if (!this.#send(encodeCompactFrame(this.#nextSeq, ledger.ack, 0, messages), messages.length)) return;
+    }
+  }
+
+  /** The next message to hand over. What was confirmed meanwhile need not go. */
+  #next(): Uint8Array | undefined {
+    const { ledger } = this.core;
+    this.#nextSeq = Math.max(this.#nextSeq, ledger.oldestUnackedSeq);
+    return ledger.frameAt(this.#nextSeq);
+  }
+
+  #send(frame: Uint8Array, count: number): boolean {
+    const firstSeq = this.#nextSeq;
+    // Before it is sent: a connection may answer within the call, and the answer may send what follows.
+    this.#nextSeq += count;
+    if (!this.connection.send(frame)) {
+      this.#nextSeq = firstSeq;
+      return false;
+    }
+    this.#resent += Math.max(0, Math.min(count, this.core.transmittedSeq - firstSeq));
+    return true;
+  }
+}
