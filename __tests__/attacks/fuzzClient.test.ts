@@ -4,7 +4,7 @@ import { type Codec, JsonCodec, MsgpackCodec } from '../../codec/index.ts';
 import { createClient } from '../../router/client.ts';
 import { BarePeer, sessionIdOf } from '../support/barePeer.ts';
 import type { Services } from '../support/routerServices.ts';
-import { bounded, FUZZ_TIMEOUT_MS, framesOf, runsOf } from './support/fuzz.ts';
+import { bounded, compactFramesOf, FUZZ_TIMEOUT_MS, framesOf, runsOf } from './support/fuzz.ts';
 import { answersFor, fromServer } from './support/fuzzFrames.ts';
 import { FuzzStage } from './support/fuzzStage.ts';
 
@@ -97,7 +97,31 @@ describe.each([JsonCodec, MsgpackCodec])('a client that is sent anything in $nam
           }
           await expectUnharmed();
         }),
-        runsOf('session', 1),
+        runsOf('session', 2),
+      );
+    },
+    FUZZ_TIMEOUT_MS,
+  );
+
+  test(
+    'in a session of compact frames goes on with its other server',
+    async () => {
+      await using evil = await openEvil(codec);
+      // The client numbers its streams from 1, and has four.
+      const base = fromServer(0, ['1', '2', '3', '4']);
+      await fc.assert(
+        fc.asyncProperty(fc.array(compactFramesOf(codec, base, 0), { minLength: 1, maxLength: 5 }), async (sent) => {
+          const { peer, request, expectUnharmed } = await evil.arrive();
+          // From here on nothing is an envelope.
+          const opened = new Promise<void>((resolve) => {
+            peer.connection.attach({ onData: () => resolve(), onClose: () => undefined });
+          });
+          peer.answer(request, { ok: true, sessionId: sessionIdOf(request), extensions: { compact: {} } });
+          await bounded('the calls', opened);
+          for (const frame of sent) peer.sendBytes(frame);
+          await expectUnharmed();
+        }),
+        runsOf('session', 2),
       );
     },
     FUZZ_TIMEOUT_MS,
