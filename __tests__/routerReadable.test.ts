@@ -106,7 +106,7 @@ describe('breaking a readable', () => {
 
   test('happens when a loop is left early, and is no error there', async () => {
     const onBreak = vi.fn();
-    const queue: Queue = new ReadableQueue(onBreak);
+    const queue: Queue = new ReadableQueue(undefined, onBreak);
     queue.push(Ok(1));
     queue.push(Ok(2));
     for await (const result of queue) {
@@ -119,7 +119,7 @@ describe('breaking a readable', () => {
 
   test('is told to its call only while there is something to come', () => {
     const onBreak = vi.fn();
-    const queue: Queue = new ReadableQueue(onBreak);
+    const queue: Queue = new ReadableQueue(undefined, onBreak);
     queue.close();
     queue.break();
     expect(onBreak).not.toHaveBeenCalled();
@@ -148,7 +148,7 @@ describe('values()', () => {
 
   test('breaks the readable when its loop is left', async () => {
     const onBreak = vi.fn();
-    const queue: Queue = new ReadableQueue(onBreak);
+    const queue: Queue = new ReadableQueue(undefined, onBreak);
     queue.push(Ok(1));
     for await (const _value of values(queue)) break;
     expect(onBreak).toHaveBeenCalledTimes(1);

@@ -115,8 +115,20 @@ describe('what a handler answers', () => {
 
 describe('a response that cannot be sent', () => {
   test.each<[string, unknown, boolean, string, string]>([
-    ['full, to a peer with extensions', new SessionBufferFullError(2, 1), true, 'SESSION_BUFFER_FULL', 'unconfirmed'],
-    ['full, to a River peer', new SessionBufferFullError(2, 1), false, 'UNCAUGHT_ERROR', 'unconfirmed'],
+    [
+      'full, to a peer with extensions',
+      new SessionBufferFullError('2 unconfirmed bytes would exceed 1'),
+      true,
+      'SESSION_BUFFER_FULL',
+      'unconfirmed',
+    ],
+    [
+      'full, to a River peer',
+      new SessionBufferFullError('2 unconfirmed bytes would exceed 1'),
+      false,
+      'UNCAUGHT_ERROR',
+      'unconfirmed',
+    ],
     ['too large', new MessageTooLargeError(2, 1), true, 'UNCAUGHT_ERROR', 'too large'],
     ['anything else', new Error('secret'), true, 'UNCAUGHT_ERROR', 'cannot be encoded'],
   ])('because it is %s', (_why, error, speaksExtensions, code, text) => {

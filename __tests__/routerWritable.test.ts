@@ -6,6 +6,7 @@ import { FakePort } from './support/fakePort.ts';
 
 class Target implements WriteTarget<unknown> {
   readonly port = new FakePort();
+  readonly streamId = 's1';
   readonly log: unknown[] = [];
   writeValue(value: unknown): void {
     this.port.send({ streamId: 's1', controlFlags: 0, payload: value });
@@ -26,7 +27,7 @@ describe('a writable', () => {
   test('says after each value whether the session has room for more', () => {
     const { target, writable } = open();
     expect(writable.write(1)).toBe(true);
-    target.port.isWriteReady = false;
+    target.port.isReady = false;
     expect(writable.write(2)).toBe(false);
     expect(target.log).toEqual([1, 2]);
   });
@@ -76,7 +77,7 @@ describe('waiting for room', () => {
   test('is one wait for all who wait, and can be repeated', async () => {
     const { target, writable } = open();
     for (let round = 0; round < 2; round += 1) {
-      target.port.isWriteReady = false;
+      target.port.isReady = false;
       const waits = [writable.waitForWriteReady(), writable.waitForWriteReady()];
       expect(target.port.waiters).toBe(1);
       target.port.becomeReady();
@@ -86,7 +87,7 @@ describe('waiting for room', () => {
 
   test('fails by name when the call ends, and leaves nothing behind', async () => {
     const { target, writable } = open();
-    target.port.isWriteReady = false;
+    target.port.isReady = false;
     const wait = writable.waitForWriteReady();
     writable.end('the peer left');
     await expect(wait).rejects.toThrow(CallEndedError);
@@ -96,7 +97,7 @@ describe('waiting for room', () => {
 
   test('does not bring the process down where nobody listens to its failure', async () => {
     const { target, writable } = open();
-    target.port.isWriteReady = false;
+    target.port.isReady = false;
     void writable.waitForWriteReady();
     writable.end('the peer left');
     void writable.waitForWriteReady();
@@ -139,7 +140,7 @@ describe('writeAll', () => {
 
   test('waits whenever the session has no room', async () => {
     const { target, writable } = open();
-    target.port.isWriteReady = false;
+    target.port.isReady = false;
     let isDone = false;
     const all = writable.writeAll([1, 2]).then(() => {
       isDone = true;
@@ -162,7 +163,7 @@ describe('writeAll', () => {
         released = true;
       }
     }
-    target.port.isWriteReady = false;
+    target.port.isReady = false;
     const all = writable.writeAll(forever());
     await new Promise((resolve) => setImmediate(resolve));
     writable.end('cancelled');

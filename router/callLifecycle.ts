@@ -28,6 +28,8 @@ export abstract class CallLifecycle implements StreamReceiver {
 
   abstract onMessage(message: IncomingMessage): void;
   abstract onSessionEnd(end: SessionEnd): void;
+  /** Nobody reads what the peer sends, and there is no room for more: the call fails. */
+  abstract onOverflow(message: string): void;
 
   /**
    * The call has ended; called exactly once, after its stream was closed.
@@ -46,6 +48,11 @@ export abstract class CallLifecycle implements StreamReceiver {
 
   get isResponseOpen(): boolean {
     return this.#state === 'open' || this.#state === 'request closed';
+  }
+
+  /** So much of what the peer sent was read: it may send as much again. */
+  onRead(cost: number): void {
+    this.port.consumed(this.streamId, cost);
   }
 
   protected closeRequestHalf(): void {

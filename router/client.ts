@@ -55,13 +55,17 @@ function procedureMethods(caller: Caller, serviceName: string, procedureName: st
       return { reqWritable, finalize };
     },
     subscribe(init: unknown, options: CallOptions = {}) {
-      const resReadable = new ReadableQueue<unknown, ErrorPayload>(() => call?.cancel());
+      const resReadable = new ReadableQueue<unknown, ErrorPayload>(
+        (cost) => call?.onRead(cost),
+        () => call?.cancel(),
+      );
       const call = startCall(caller, subscriptionKind, init, options, resReadable);
       return { resReadable };
     },
     stream(init: unknown, options: CallOptions = {}) {
-      const resReadable = new ReadableQueue<unknown, ErrorPayload>();
-      return { reqWritable: writableOf(startCall(caller, streamKind, init, options, resReadable)), resReadable };
+      const resReadable = new ReadableQueue<unknown, ErrorPayload>((cost) => call?.onRead(cost));
+      const call = startCall(caller, streamKind, init, options, resReadable);
+      return { reqWritable: writableOf(call), resReadable };
     },
   };
 }

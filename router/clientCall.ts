@@ -27,7 +27,8 @@ import { WritableHalf, type WriteTarget } from './writable.ts';
 
 /** Where a call's results go: a readable, or the one promise of a call with a single result. */
 export interface ResultSink {
-  push(result: Result<unknown, ErrorPayload>): void;
+  /** @returns true if nobody has read it yet */
+  push(result: Result<unknown, ErrorPayload>, cost?: number): boolean;
   close(): void;
 }
 
@@ -99,7 +100,8 @@ export class ClientCall extends CallLifecycle implements WriteTarget<unknown> {
     this.finish(error);
   }
 
-  onMessage({ controlFlags, payload }: IncomingMessage): void {
+  onMessage(message: IncomingMessage): void {
+    const { controlFlags, payload } = message;
     if (isStreamCancel(controlFlags)) return this.#cancelledByServer(payload);
     if (!this.isResponseOpen) return;
     const isLast = isStreamClose(controlFlags);
@@ -110,13 +112,19 @@ export class ClientCall extends CallLifecycle implements WriteTarget<unknown> {
       return this.finish({ code: UNCAUGHT_ERROR_CODE, message: 'the server sent something that is no result' });
     }
     if (!payload.ok) this.failSpan(payload.payload);
-    this.#sink.push(payload);
+    message.isHeld = this.#sink.push(payload, message.cost);
     if (isLast || this.#kind.isSingle) this.#closeResponse();
   }
 
   onSessionEnd(end: SessionEnd): void {
     const message = `${this.port.to} unexpectedly disconnected: ${end.message}`;
     this.finish({ code: UNEXPECTED_DISCONNECT_CODE, message });
+  }
+
+  onOverflow(message: string): void {
+    this.#log('warn', message);
+    this.sendControl(cancelMessage(this.streamId, Err(CANCELLED)));
+    this.finish({ code: SESSION_BUFFER_FULL_CODE, message });
   }
 
   writeValue(value: unknown): void {
@@ -146,6 +154,7 @@ export class ClientCall extends CallLifecycle implements WriteTarget<unknown> {
   #closeResponse(): void {
     this.#sink.close();
     // An upload that is answered early: whatever else its caller writes is of no use, and a River server waits for this.
+    if (this.#kind.isSingle) this.port.discard(this.streamId);
     if (this.#kind.isSingle && this.isRequestOpen) {
       this.sendControl(closeMessage(this.streamId));
       return this.finish(undefined);

@@ -43,16 +43,23 @@ const COMPACT_FROM = 1024;
 /** A {@link Readable} and its other end. Values wait here until somebody reads them. */
 export class ReadableQueue<T, E> implements Readable<T, E> {
   #items: (ReadableResult<T, E> | undefined)[] = [];
+  /** What the items cost, one each. */
+  #costs: number[] = [];
   #head = 0;
   #waiting: ((item: IteratorResult<ReadableResult<T, E>, undefined>) => void)[] = [];
   #state: 'open' | 'closed' | 'broken' = 'open';
   #locked = false;
   /** Broken before its end: whoever reads on is told so once. */
   #owesBrokenError = false;
+  readonly #onRead: ((cost: number) => void) | undefined;
   readonly #onBreak: (() => void) | undefined;
 
-  /** @param onBreak called once if the readable is broken before it was closed */
-  constructor(onBreak?: (() => void) | undefined) {
+  /**
+   * @param onRead called with the cost of what was read, or thrown away
+   * @param onBreak called once if the readable is broken before it was closed
+   */
+  constructor(onRead?: (cost: number) => void, onBreak?: () => void) {
+    this.#onRead = onRead;
     this.#onBreak = onBreak;
   }
 
@@ -81,9 +88,13 @@ export class ReadableQueue<T, E> implements Readable<T, E> {
     this.#owesBrokenError = wasOpen || this.#head < this.#items.length;
     this.#locked = true;
     this.#state = 'broken';
+    let unread = 0;
+    for (let i = this.#head; i < this.#costs.length; i++) unread += this.#costs[i] ?? 0;
     this.#items = [];
+    this.#costs = [];
     this.#head = 0;
     this.#releaseReaders();
+    if (unread > 0) this.#onRead?.(unread);
     if (wasOpen) this.#onBreak?.();
   }
 
@@ -91,12 +102,20 @@ export class ReadableQueue<T, E> implements Readable<T, E> {
     return !this.#locked;
   }
 
-  /** Hands in the next result; dropped after the end. */
-  push(result: Result<T, E>): void {
-    if (this.#state !== 'open') return;
+  /**
+   * Hands in the next result; dropped after the end.
+   * @returns true if nobody has read it yet: its cost is told once somebody does
+   */
+  push(result: Result<T, E>, cost = 0): boolean {
+    if (this.#state !== 'open') return false;
     const reader = this.#waiting.shift();
-    if (reader === undefined) this.#items.push(result);
-    else reader({ done: false, value: result });
+    if (reader !== undefined) {
+      reader({ done: false, value: result });
+      return false;
+    }
+    this.#items.push(result);
+    this.#costs.push(cost);
+    return true;
   }
 
   /** Nothing follows. */
@@ -124,12 +143,15 @@ export class ReadableQueue<T, E> implements Readable<T, E> {
   #next(): Promise<IteratorResult<ReadableResult<T, E>, undefined>> {
     const result = this.#items[this.#head];
     if (result !== undefined) {
+      const cost = this.#costs[this.#head] ?? 0;
       this.#items[this.#head] = undefined; // a value that was read must not live on in the queue
       this.#head += 1;
       if (this.#head === this.#items.length || (this.#head >= COMPACT_FROM && this.#head * 2 > this.#items.length)) {
         this.#items = this.#items.slice(this.#head);
+        this.#costs = this.#costs.slice(this.#head);
         this.#head = 0;
       }
+      if (cost > 0) this.#onRead?.(cost);
       return Promise.resolve({ done: false, value: result });
     }
     if (this.#state !== 'open') return Promise.resolve(this.#afterLast());

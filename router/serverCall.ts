@@ -1,3 +1,4 @@
+import { SessionBufferFullError } from '../transport/errors.ts';
 import type { Logger, LogLevel } from '../transport/log.ts';
 import {
   ControlFlags,
@@ -54,6 +55,7 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
   readonly #readable: ReadableQueue<unknown, ErrorPayload> | undefined;
   readonly #writable: WritableHalf<AnyResult> | undefined;
   #endedWith: ErrorPayload | undefined;
+  #handlerIsDone = false;
 
   constructor(host: CallHost, port: SessionPort, opening: IncomingMessage, procedure: LiveProcedure) {
     const { serviceName, procedureName, type } = procedure;
@@ -66,7 +68,8 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
     this.#reqInit = opening.payload;
     this.end = new CallEnd((error) => this.#log('error', 'a deferred cleanup failed', error));
     this.ctx = procedure.createContext(this);
-    this.#readable = type === 'upload' || type === 'stream' ? new ReadableQueue() : undefined;
+    this.#readable =
+      type === 'upload' || type === 'stream' ? new ReadableQueue((cost) => this.onRead(cost)) : undefined;
     this.#writable = type === 'subscription' || type === 'stream' ? new WritableHalf<AnyResult>(this) : undefined;
     if (isStreamClose(opening.controlFlags)) this.#closeRequest();
   }
@@ -115,8 +118,13 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
     const { requestData } = this.procedure;
     if (requestData === undefined) return this.#invalid('expected control payload');
     if (!this.#fits(requestData, payload)) return;
-    this.#readable?.push(Ok(payload));
+    message.isHeld = this.#readable?.push(Ok(payload), message.cost) ?? false;
     if (isLast) this.#closeRequest();
+  }
+
+  onOverflow(message: string): void {
+    this.#log('warn', message);
+    this.cancel(unsendable(new SessionBufferFullError(message), this.port.speaksExtensions));
   }
 
   onSessionEnd(end: SessionEnd): void {
@@ -136,6 +144,12 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
     // Nothing a client may still say to a subscription is of any use, even if it did not close its half.
     if (this.procedure.type === 'subscription') this.finish(undefined);
     else this.closeResponseHalf();
+    this.#discardUnread();
+  }
+
+  /** Nobody will read any more: what the client still writes must not wait for somebody who does. */
+  #discardUnread(): void {
+    if (this.#handlerIsDone && !this.isResponseOpen && this.#readable?.isReadable() === true) this.#readable.break();
   }
 
   protected override onEnded(error: ErrorPayload | undefined, requestWasOpen: boolean): void {
@@ -196,6 +210,8 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
 
   /** @param outcome the handler's; where there are middlewares theirs, which is judged already */
   #handlerReturned(outcome: unknown): void {
+    this.#handlerIsDone = true;
+    this.#discardUnread();
     if (!this.isResponseOpen) return;
     const isJudged = this.procedure.middlewares.length > 0;
     // A subscription or stream goes on after its handler has returned, unless a middleware answers for it.

@@ -25,9 +25,10 @@ export class PendingResult implements ResultSink {
     });
   }
 
-  push(result: Result<unknown, ErrorPayload>): void {
+  push(result: Result<unknown, ErrorPayload>): boolean {
     this.#resolve?.(result);
     this.#resolve = undefined;
+    return false;
   }
 
   close(): void {

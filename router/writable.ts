@@ -7,8 +7,8 @@ import { pump, type WriteAllOptions, type WriteSource } from './writeAll.ts';
 export interface Writable<T> {
   /**
    * Sends a value.
-   * @returns false if the session holds more unconfirmed than it should: wait with {@link waitForWriteReady}. Also
-   *   false, and the value is dropped, once the call has ended
+   * @returns false if the reader is too far behind, or the session holds more unconfirmed than it should: wait with
+   *   {@link waitForWriteReady}. Also false, and the value is dropped, once the call has ended
    * @throws {WriteAfterCloseError} after {@link close}
    * @throws {CodecError | MessageTooLargeError | SessionBufferFullError} on the client, for a value that cannot be
    *   sent; the call goes on without it. On the server such a value ends the call with an error
@@ -37,6 +37,7 @@ export interface Writable<T> {
 /** Where a writable's values go: the call it is a half of. */
 export interface WriteTarget<T> {
   readonly port: SessionPort;
+  readonly streamId: string;
   writeValue(value: T): void;
   /** Closes the half, with a last value unless it is undefined. */
   closeWith(value: T | undefined): void;
@@ -70,14 +71,14 @@ export class WritableHalf<T> implements Writable<T> {
     const target = this.#target;
     if (target === undefined) return false;
     target.writeValue(value);
-    return this.#target !== undefined && target.port.isWriteReady; // writing may have ended the call
+    return this.#target !== undefined && target.port.isWriteReady(target.streamId); // writing may have ended the call
   }
 
   waitForWriteReady(): Promise<void> {
     const target = this.#target;
     if (target === undefined) return rejected(new CallEndedError(this.#endReason));
-    if (target.port.isWriteReady) return Promise.resolve();
-    this.#ready ??= this.#waitFor(target.port);
+    if (target.port.isWriteReady(target.streamId)) return Promise.resolve();
+    this.#ready ??= this.#waitFor(target);
     return this.#ready.promise;
   }
 
@@ -122,7 +123,7 @@ export class WritableHalf<T> implements Writable<T> {
     const releases = this.#releases;
     let isConfirmed = false;
     let forget: CancelTimer | undefined;
-    const release = this.#target.port.onceConfirmed(() => {
+    const release = this.#target.port.onceConfirmed(this.#target.streamId, () => {
       isConfirmed = true;
       if (forget !== undefined) releases.delete(forget);
       fn();
@@ -131,7 +132,7 @@ export class WritableHalf<T> implements Writable<T> {
     if (!isConfirmed) releases.add(release);
   }
 
-  #waitFor(port: SessionPort): Wait {
+  #waitFor({ port, streamId }: WriteTarget<T>): Wait {
     let resolve = ignore;
     let reject: (error: Error) => void = ignore;
     const promise = new Promise<void>((onReady, onEnd) => {
@@ -139,7 +140,7 @@ export class WritableHalf<T> implements Writable<T> {
       reject = onEnd;
     });
     promise.catch(ignore); // somebody who asked and walked away must not end the process
-    const cancel = port.onceWriteReady(() => {
+    const cancel = port.onceWriteReady(streamId, () => {
       this.#ready = undefined;
       resolve();
     });

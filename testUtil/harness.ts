@@ -76,8 +76,9 @@ export class Harness implements AsyncDisposable {
     const all: AnyTransport[] = [...this.#clients, ...this.#servers];
     const sessions = all.flatMap((transport) =>
       [...transport.sessions.values()].map((session) => {
-        const { ledger } = session.core;
-        return `${transport.clientId}→${session.to} ${session.state} ${ledger.nextSeq}/${ledger.ack}/${ledger.oldestUnackedSeq}`;
+        const { ledger, bufferedBytes, owesCredits } = session.core;
+        const counters = `${ledger.nextSeq}/${ledger.ack}/${ledger.oldestUnackedSeq}/${bufferedBytes}/${owesCredits}`;
+        return `${transport.clientId}→${session.to} ${session.state} ${counters}`;
       }),
     );
     return `${sessions.join(', ')}; pending ${this.#servers.map((server) => server.pendingHandshakes).join()}; io ${this.clock.pendingIo}`;

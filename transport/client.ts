@@ -300,10 +300,11 @@ export abstract class ClientTransport extends Transport<SettledClientOptions> {
     const { codec, maxMessageBytes } = this.options;
     const verdict = judgeAnswer(core, decodeFrame(codec, frame, maxMessageBytes), this.options);
     if (verdict.kind === 'refused') return this.#refused(session, verdict.code, verdict.reason);
-    if (core.agreement === undefined) core.agree({ codec, extensions: verdict.extensions }, session.requestSentAt);
     const { extensions } = verdict;
+    if (core.agreement === undefined)
+      core.agree({ codec, extensions }, session.requestSentAt, extensions?.credit?.windowBytes);
     // What the server has need not go again. A River server does not say: it gets everything that is unconfirmed.
-    if (extensions?.resume !== undefined) core.ledger.confirm(extensions.resume.nextExpectedSeq);
+    if (extensions?.resume !== undefined) core.confirm(extensions.resume.nextExpectedSeq);
     this.#intentOf(session.to).connected();
     this.install(handshakingToConnected(session));
   };

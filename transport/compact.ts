@@ -12,7 +12,7 @@ import { MalformedFrame } from './wire.ts';
 /**
  * The `compact` extension: frames of many messages, without what the session implies.
  *
- *   frame    firstSeq: varint, ack: varint, flags: byte, message*
+ *   frame    firstSeq: varint, ack: varint, flags: byte, [count: varint, (stream: varint, limit: varint)*], message*
  *   message  length: varint, control: byte, stream: varint or text, [service: text, procedure: text], [traceparent: text,
  *            tracestate: text], [deadline: varint], payload: the rest, in the session's codec
  *   varint   7 bits a byte, lowest first, the high bit set on all but the last; at most 2^53 − 1
@@ -26,7 +26,19 @@ import { MalformedFrame } from './wire.ts';
 export const FrameFlags = {
   /** The server's beat: answered at once by an empty frame. */
   WantReply: 1,
+  /** Limits of streams follow: how many, then each. */
+  Credits: 2,
 } as const;
+
+/** A limit that the sender of a frame grants. */
+export interface Credit {
+  /** A stream's number. */
+  readonly stream: number;
+  /** Absolute: what the receiver of the frame may have sent on it in all. */
+  readonly limit: number;
+}
+
+const NO_CREDITS: readonly Credit[] = [];
 
 /** Bits of a message's control byte besides {@link ControlFlags}; `AckOnly` is not among them. */
 const Control = {
@@ -71,7 +83,7 @@ function writeText(out: Uint8Array, at: number, text: Uint8Array): number {
 }
 
 /** The number that a stream's id is, 0 for re-handshakes; -1 where it is none and travels as a text. */
-function numberOf(streamId: string): number {
+export function streamNumber(streamId: string): number {
   if (streamId === REHANDSHAKE_STREAM_ID) return 0;
   const number = Number(streamId);
   return Number.isSafeInteger(number) && number > 0 && String(number) === streamId ? number : -1;
@@ -107,7 +119,7 @@ export function encodeCompact(
   const { streamId, controlFlags, serviceName = '', procedureName = '', tracing, payload } = message;
   const isBareClose = (controlFlags & ControlFlags.StreamClose) !== 0 && isClosePayload(payload);
   const body = isBareClose || payload === undefined ? NOTHING : codec.toBuffer(payload);
-  const stream = numberOf(streamId);
+  const stream = streamNumber(streamId);
   const control = controlOf(message, stream, deadline, body !== NOTHING);
   const name = stream < 0 ? utf8.encode(streamId) : NOTHING;
   const isOpening = (controlFlags & ControlFlags.StreamOpen) !== 0;
@@ -135,25 +147,37 @@ export function encodeCompact(
 
 const NO_TEXTS: readonly Uint8Array[] = [];
 
+/** What such limits take in a frame, in bytes. */
+export function creditBytes(credits: readonly Credit[]): number {
+  let length = credits.length === 0 ? 0 : varintLength(credits.length);
+  for (const { stream, limit } of credits) length += varintLength(stream) + varintLength(limit);
+  return length;
+}
+
 /** Puts encoded messages, the first of which has `firstSeq`, into one frame. */
 export function encodeCompactFrame(
   firstSeq: number,
   ack: number,
   flags: number,
   messages: readonly Uint8Array[],
+  credits: readonly Credit[] = NO_CREDITS,
 ): Uint8Array {
-  let length = varintLength(firstSeq) + varintLength(ack) + 1;
+  let length = varintLength(firstSeq) + varintLength(ack) + 1 + creditBytes(credits);
   for (const message of messages) length += message.length;
   const out = new Uint8Array(length);
   let at = writeVarint(out, 0, firstSeq);
   at = writeVarint(out, at, ack);
-  out[at++] = flags;
+  out[at++] = credits.length === 0 ? flags : flags | FrameFlags.Credits;
+  if (credits.length > 0) at = writeVarint(out, at, credits.length);
+  for (const { stream, limit } of credits) at = writeVarint(out, writeVarint(out, at, stream), limit);
   for (const message of messages) {
     out.set(message, at);
     at += message.length;
   }
   return out;
 }
+
+const KNOWN_FLAGS = FrameFlags.WantReply | FrameFlags.Credits;
 
 /** Thrown within this module only: the bytes are no frame. */
 class Malformed extends Error {}
@@ -163,6 +187,7 @@ export class CompactFrameReader {
   readonly firstSeq: number;
   readonly ack: number;
   readonly flags: number;
+  readonly credits: readonly Credit[];
   readonly #bytes: Uint8Array;
   readonly #codec: Codec;
   #at = 0;
@@ -173,14 +198,14 @@ export class CompactFrameReader {
     this.firstSeq = this.#varint(bytes.length);
     this.ack = this.#varint(bytes.length);
     this.flags = this.#byte(bytes.length);
+    if ((this.flags & ~KNOWN_FLAGS) !== 0) throw new Malformed(`unknown flags ${this.flags}`);
+    this.credits = (this.flags & FrameFlags.Credits) === 0 ? NO_CREDITS : this.#credits();
   }
 
   /** Reads the header. Never throws. */
   static open(codec: Codec, frame: Uint8Array): CompactFrameReader | MalformedFrame {
     try {
-      const reader = new CompactFrameReader(codec, frame);
-      if ((reader.flags & ~FrameFlags.WantReply) !== 0) return new MalformedFrame(`unknown flags ${reader.flags}`);
-      return reader;
+      return new CompactFrameReader(codec, frame);
     } catch (error) {
       return malformed(error);
     }
@@ -214,6 +239,20 @@ export class CompactFrameReader {
     } catch (error) {
       return malformed(error);
     }
+  }
+
+  /** Bytes read so far. */
+  get position(): number {
+    return this.#at;
+  }
+
+  #credits(): Credit[] {
+    const { length } = this.#bytes;
+    const credits: Credit[] = [];
+    // As many as are there: a count alone must not make room for anything.
+    for (let count = this.#varint(length); count > 0; count--)
+      credits.push({ stream: this.#varint(length), limit: this.#varint(length) });
+    return credits;
   }
 
   #endOfNext(): number {

@@ -58,11 +58,9 @@ export class FrameTooLargeError extends HoldfastError {
 
 /** The peer has not confirmed enough: the session's buffer is at `maxSessionBufferBytes`. */
 export class SessionBufferFullError extends HoldfastError {
-  constructor(bytes: number, maxSessionBufferBytes: number) {
-    super(
-      'SESSION_BUFFER_FULL',
-      `${bytes} unconfirmed bytes would exceed maxSessionBufferBytes (${maxSessionBufferBytes}); heed waitForWriteReady()`,
-    );
+  /** @param what would exceed which limit */
+  constructor(what: string) {
+    super('SESSION_BUFFER_FULL', `${what}; heed waitForWriteReady()`);
   }
 }
 

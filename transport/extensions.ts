@@ -29,11 +29,18 @@ export interface ResumeAnswer {
   nextSeq: number;
 }
 
+/** Each side says its own. Only together with `compact`, whose frames carry limits. */
+export interface CreditTerms {
+  /** What the other side may send on each stream from its start. */
+  windowBytes: number;
+}
+
 /** What a client offers. An extension that is absent is not spoken. */
 export interface ExtensionOffer {
   heartbeat?: Record<string, never> | undefined;
   deadline?: Record<string, never> | undefined;
   compact?: Record<string, never> | undefined;
+  credit?: CreditTerms | undefined;
   resume?: ResumeOffer | undefined;
 }
 
@@ -44,6 +51,7 @@ export interface AcceptedExtensions {
   deadline?: Record<string, never> | undefined;
   /** Frames of many messages, from the first frame after the answer. */
   compact?: Record<string, never> | undefined;
+  credit?: CreditTerms | undefined;
   resume?: ResumeAnswer | undefined;
 }
 
@@ -52,6 +60,8 @@ export interface AgreedExtensions {
   readonly heartbeat?: { readonly intervalMs: number; readonly misses: number } | undefined;
   readonly deadline?: object | undefined;
   readonly compact?: object | undefined;
+  /** As the server said it. */
+  readonly credit?: { readonly windowBytes: number } | undefined;
   readonly resume?: { readonly instance: string } | undefined;
 }
 
@@ -76,6 +86,14 @@ function isToken(value: unknown): value is string {
 
 function fail(reason: string): { ok: false; reason: string } {
   return { ok: false, reason: `extensions.${reason}` };
+}
+
+function parseCredit(value: unknown): ParsedExtensions<CreditTerms> {
+  if (!isRecord(value)) return fail('credit: expected an object');
+  const { windowBytes } = value;
+  if (!isCounter(windowBytes) || windowBytes === 0)
+    return fail(`credit.windowBytes: expected an integer from 1, got ${String(windowBytes)}`);
+  return { ok: true, value: { windowBytes } };
 }
 
 function parseResumeOffer(value: unknown): ParsedExtensions<ResumeOffer> {
@@ -106,6 +124,11 @@ export function parseOffer(extensions: unknown): ParsedExtensions<ExtensionOffer
   if (isRecord(extensions['heartbeat'])) offer.heartbeat = {};
   if (isRecord(extensions['deadline'])) offer.deadline = {};
   if (isRecord(extensions['compact'])) offer.compact = {};
+  if (extensions['credit'] !== undefined) {
+    const credit = parseCredit(extensions['credit']);
+    if (!credit.ok) return credit;
+    offer.credit = credit.value;
+  }
   if (extensions['resume'] === undefined) return { ok: true, value: offer };
   const resume = parseResumeOffer(extensions['resume']);
   if (!resume.ok) return resume;
@@ -116,7 +139,7 @@ export function parseOffer(extensions: unknown): ParsedExtensions<ExtensionOffer
 export function parseAccepted(extensions: unknown): ParsedExtensions<AcceptedExtensions> {
   if (!isRecord(extensions)) return { ok: false, reason: 'extensions: expected an object' };
   const accepted: AcceptedExtensions = {};
-  const { heartbeat, deadline, compact, resume } = extensions;
+  const { heartbeat, deadline, compact, credit, resume } = extensions;
   if (heartbeat !== undefined) {
     if (!isRecord(heartbeat)) return fail('heartbeat: expected an object');
     const { intervalMs, misses } = heartbeat;
@@ -127,6 +150,11 @@ export function parseAccepted(extensions: unknown): ParsedExtensions<AcceptedExt
   }
   if (deadline !== undefined) accepted.deadline = {};
   if (compact !== undefined) accepted.compact = {};
+  if (credit !== undefined) {
+    const parsed = parseCredit(credit);
+    if (!parsed.ok) return parsed;
+    accepted.credit = parsed.value;
+  }
   if (resume !== undefined) {
     const parsed = parseResumeAnswer(resume);
     if (!parsed.ok) return parsed;
@@ -137,13 +165,14 @@ export function parseAccepted(extensions: unknown): ParsedExtensions<AcceptedExt
 
 /** What a client offers, by its options. */
 export function offerOf(
-  { extensions }: SettledTransportOptions,
+  { extensions, readableHighWaterBytes: windowBytes }: SettledTransportOptions,
   resume: ResumeOffer | undefined,
 ): ExtensionOffer | undefined {
   const offer: ExtensionOffer = {
     ...(extensions.heartbeat ? { heartbeat: {} } : {}),
     ...(extensions.deadline ? { deadline: {} } : {}),
     ...(extensions.compact ? { compact: {} } : {}),
+    ...(extensions.compact && extensions.credit ? { credit: { windowBytes } } : {}),
     ...(extensions.resume && resume !== undefined ? { resume } : {}),
   };
   return Object.keys(offer).length === 0 ? undefined : offer;
@@ -155,14 +184,18 @@ const SPOKEN: Record<string, never> = Object.freeze({});
 /** The subset of an offer that a server speaks; undefined where nothing was offered, as River's clients do. */
 export function acceptedOf(
   offer: ExtensionOffer | undefined,
-  { extensions, heartbeatIntervalMs: intervalMs, heartbeatsUntilDead: misses }: SettledTransportOptions,
+  options: SettledTransportOptions,
   resume: ResumeAnswer,
 ): AcceptedExtensions | undefined {
   if (offer === undefined) return undefined;
+  const { extensions, heartbeatIntervalMs: intervalMs, heartbeatsUntilDead: misses } = options;
+  const { readableHighWaterBytes: windowBytes } = options;
+  const isCompact = offer.compact !== undefined && extensions.compact;
   return {
     ...(offer.heartbeat !== undefined && extensions.heartbeat ? { heartbeat: { intervalMs, misses } } : {}),
     ...(offer.deadline !== undefined && extensions.deadline ? { deadline: SPOKEN } : {}),
-    ...(offer.compact !== undefined && extensions.compact ? { compact: SPOKEN } : {}),
+    ...(isCompact ? { compact: SPOKEN } : {}),
+    ...(isCompact && offer.credit !== undefined && extensions.credit ? { credit: { windowBytes } } : {}),
     ...(offer.resume !== undefined && extensions.resume ? { resume } : {}),
   };
 }
@@ -173,10 +206,12 @@ export function onlyOffered(
   { extensions }: SettledTransportOptions,
 ): AcceptedExtensions | undefined {
   if (accepted === undefined || !Object.values(extensions).includes(true)) return undefined;
+  const isCompact = extensions.compact && accepted.compact !== undefined;
   return {
     ...(extensions.heartbeat && accepted.heartbeat !== undefined ? { heartbeat: accepted.heartbeat } : {}),
     ...(extensions.deadline && accepted.deadline !== undefined ? { deadline: {} } : {}),
-    ...(extensions.compact && accepted.compact !== undefined ? { compact: {} } : {}),
+    ...(isCompact ? { compact: {} } : {}),
+    ...(isCompact && extensions.credit && accepted.credit !== undefined ? { credit: accepted.credit } : {}),
     ...(extensions.resume && accepted.resume !== undefined ? { resume: accepted.resume } : {}),
   };
 }
@@ -189,6 +224,7 @@ export function sameExtensions(a: AgreedExtensions | undefined, b: AgreedExtensi
     a.heartbeat?.misses === b.heartbeat?.misses &&
     (a.deadline === undefined) === (b.deadline === undefined) &&
     (a.compact === undefined) === (b.compact === undefined) &&
+    a.credit?.windowBytes === b.credit?.windowBytes &&
     a.resume?.instance === b.resume?.instance
   );
 }

@@ -1,3 +1,4 @@
+export { BufferBudget } from './budget.ts';
 export { ClientTransport } from './client.ts';
 export { type CancelTimer, type Clock, systemClock } from './clock.ts';
 export { Connection, type ConnectionReceiver } from './connection.ts';

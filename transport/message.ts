@@ -61,6 +61,10 @@ export interface TransportMessage {
 export interface IncomingMessage extends TransportMessage {
   /** Milliseconds of the local `Clock.now()`, where the message carried a deadline. */
   deadlineAt?: number | undefined;
+  /** What it cost its sender; absent for opening, closing and cancelling. */
+  cost?: number | undefined;
+  /** Set by a receiver that keeps the message for later: it then says `consumed` itself, once it was read. */
+  isHeld?: boolean | undefined;
 }
 
 /** What a sender says; the session adds ids, `seq` and `ack`. */

@@ -1,5 +1,6 @@
 import type { Codec } from '../codec/codec.ts';
 import { MsgpackCodec } from '../codec/msgpack.ts';
+import { type BufferBudget, processBudget } from './budget.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { InvalidOptionsError } from './errors.ts';
 import type { OpenTelemetryApi } from './telemetry.ts';
@@ -12,6 +13,8 @@ export interface ExtensionOptions {
   deadline?: boolean | undefined;
   /** Frames of many messages, without what the session implies. Default true. */
   compact?: boolean | undefined;
+  /** Flow control stream by stream: a slow reader holds up its own writer and nobody else. Needs `compact`. */
+  credit?: boolean | undefined;
   /** A session proves whose it is, and that neither side has lost its memory of it. */
   resume?: boolean | undefined;
 }
@@ -38,6 +41,15 @@ export interface TransportOptions {
   maxSessionBufferBytes?: number | undefined;
   /** `write` returns false, and `waitForWriteReady` waits, while more than this is unconfirmed. Default 1 MiB. */
   sessionHighWaterBytes?: number | undefined;
+  /**
+   * How far a writer may be ahead of its reader on one stream. With a peer that speaks `credit` it is what the peer may
+   * send, in cost: a message's bytes and 64 more. Default 256 KiB.
+   */
+  readableHighWaterBytes?: number | undefined;
+  /** Most that one stream keeps for a peer that does not read it; one message more is refused. Default 1 MiB. */
+  maxStreamBufferBytes?: number | undefined;
+  /** What all sessions may hold together. Default: one of 256 MiB, which all transports of the process share. */
+  budget?: BufferBudget | undefined;
   /** Open calls of one session. Default 1 000. */
   maxStreamsPerSession?: number | undefined;
   /** Received messages after which an acknowledgement is sent without waiting for a heartbeat. Default 128. */
@@ -87,6 +99,7 @@ export type SettledTransportOptions = Settled<Required<TransportOptions>, 'telem
     readonly heartbeat: boolean;
     readonly deadline: boolean;
     readonly compact: boolean;
+    readonly credit: boolean;
     readonly resume: boolean;
   };
 };
@@ -105,13 +118,15 @@ const positive = [
   'maxMessageBytes',
   'maxSessionBufferBytes',
   'sessionHighWaterBytes',
+  'readableHighWaterBytes',
+  'maxStreamBufferBytes',
   'maxStreamsPerSession',
   'ackAfterMessages',
   'ackAfterBytes',
 ] as const;
 
-/** What a server tells its clients travels as an integer. */
-const announced = ['heartbeatIntervalMs', 'heartbeatsUntilDead'] as const;
+/** What one side tells the other travels as an integer. */
+const announced = ['heartbeatIntervalMs', 'heartbeatsUntilDead', 'readableHighWaterBytes'] as const;
 
 function checkNumber(name: string, value: number, least: number): void {
   // NaN fails the comparison too.
@@ -132,6 +147,9 @@ function settleCommon(options: TransportOptions): SettledTransportOptions {
     maxMessageBytes: options.maxMessageBytes ?? 1024 * 1024,
     maxSessionBufferBytes: options.maxSessionBufferBytes ?? 16 * 1024 * 1024,
     sessionHighWaterBytes: options.sessionHighWaterBytes ?? 1024 * 1024,
+    readableHighWaterBytes: options.readableHighWaterBytes ?? 256 * 1024,
+    maxStreamBufferBytes: options.maxStreamBufferBytes ?? 1024 * 1024,
+    budget: options.budget ?? processBudget,
     maxStreamsPerSession: options.maxStreamsPerSession ?? 1_000,
     ackAfterMessages: options.ackAfterMessages ?? 128,
     ackAfterBytes: options.ackAfterBytes ?? 64 * 1024,
@@ -139,6 +157,7 @@ function settleCommon(options: TransportOptions): SettledTransportOptions {
       heartbeat: options.extensions?.heartbeat ?? true,
       deadline: options.extensions?.deadline ?? true,
       compact: options.extensions?.compact ?? true,
+      credit: options.extensions?.credit ?? true,
       resume: options.extensions?.resume ?? true,
     },
     telemetry: options.telemetry,

@@ -256,7 +256,8 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     const attributes = { 'holdfast.session_id': request.sessionId, 'holdfast.peer': message.from };
     const span = this.telemetry.startSpan('holdfast.session', 'server', attributes, message.tracing);
     const core = new SessionCore(request.sessionId, this.clientId, message.from, this.#environment, span);
-    core.agree(this.#agreements.of(codec, extensions), pending.requestArrivedAt ?? this.clock.now());
+    const initialLimit = extensions?.credit === undefined ? undefined : request.extensions?.credit?.windowBytes;
+    core.agree(this.#agreements.of(codec, extensions), pending.requestArrivedAt ?? this.clock.now(), initialLimit);
     if (extensions?.resume !== undefined) core.resumeToken = request.extensions?.resume?.token;
     this.#adopt(core, credentials);
     this.#index.add(core);
@@ -277,7 +278,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     // The client counts from the request that was answered. Without `resume` it does not say whether any was.
     const wasAnswered = request.extensions?.resume?.everConnected ?? core.ledger.ack > 0;
     if (!wasAnswered && pending.requestArrivedAt !== undefined) core.zero = pending.requestArrivedAt;
-    core.ledger.confirm(request.expectedSessionState.nextExpectedSeq);
+    core.confirm(request.expectedSessionState.nextExpectedSeq);
     this.#adopt(core, credentials);
     if (session.state === 'Connected') this.install(waitingAndConnectedToConnected(pending, session, answer));
     else if (session.state === 'NoConnection')

@@ -24,6 +24,12 @@ export interface StreamReceiver {
   onMessage(message: IncomingMessage): void;
   /** The session ended; nothing follows. Called exactly once, and only while the stream is open. */
   onSessionEnd(end: SessionEnd): void;
+  /**
+   * A message came that nobody has room for, because this receiver holds so many that were not read. It is lost, and with it
+   * the stream: whoever holds messages must cancel it.
+   * @param message says what is held
+   */
+  onOverflow?(message: string): void;
 }
 
 /**
@@ -72,14 +78,24 @@ export interface SessionPort {
    * @returns true if the opening message was among it, so that the peer never learns of the call
    */
   unsend(streamId: string): boolean;
-  /** False while more than `sessionHighWaterBytes` are unconfirmed. */
-  readonly isWriteReady: boolean;
+  /** Forgets what waits on a stream for the peer's credit: the peer does not want it any more. */
+  discard(streamId: string): void;
+  /**
+   * A message that was held (`IncomingMessage.isHeld`) was read: its cost, and the peer may send as much again.
+   * Harmless once the stream is closed.
+   */
+  consumed(streamId: string, cost: number): void;
+  /** False while the session holds more than `sessionHighWaterBytes`, or the stream has no credit. */
+  isWriteReady(streamId: string): boolean;
   /** Ends the session with `buffer_full`: there is something that must be said, and no room for it. */
   overflow(message: string): void;
-  /** Calls `fn` once, when the session is write-ready again. Not called when the session ends. */
-  onceWriteReady(fn: () => void): CancelTimer;
-  /** Calls `fn` once the peer confirmed everything sent so far. Not called when the session ends. */
-  onceConfirmed(fn: () => void): CancelTimer;
+  /** Calls `fn` once, when the stream is write-ready again. Not called when the session or the stream ends. */
+  onceWriteReady(streamId: string, fn: () => void): CancelTimer;
+  /**
+   * Calls `fn` once the peer confirmed everything sent so far, what waits for credit on that stream included. Not called
+   * when the session ends.
+   */
+  onceConfirmed(streamId: string, fn: () => void): CancelTimer;
 }
 
 /** Server side: what happens to a message that no open stream waits for. */

@@ -15,6 +15,8 @@ const ledger = 'transport/session/ledger.ts';
 const core = 'transport/session/core.ts';
 const receiving = 'transport/session/ReceivingHalf.ts';
 const sending = 'transport/session/SendingHalf.ts';
+const streamFlow = 'transport/session/streamFlow.ts';
+const streamTable = 'transport/session/streamTable.ts';
 const common = 'transport/session/common.ts';
 const heartbeat = 'transport/session/heartbeat.ts';
 const transitions = 'transport/session/transitions.ts';
@@ -240,7 +242,7 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: core,
-        find: 'for (const receiver of streams?.values() ?? []) this.#tellEnd(receiver, end);',
+        find: 'for (const receiver of receivers) this.#tellEnd(receiver, end);',
         replace: '',
       },
     ],
@@ -250,9 +252,8 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: core,
-        find: 'for (const receiver of streams?.values() ?? []) this.#tellEnd(receiver, end);',
-        replace:
-          'const told = [...(streams?.values() ?? [])];\nfor (const receiver of [...told, ...told]) this.#tellEnd(receiver, end);',
+        find: 'for (const receiver of receivers) this.#tellEnd(receiver, end);',
+        replace: 'for (const receiver of [...receivers, ...receivers]) this.#tellEnd(receiver, end);',
       },
     ],
   },
@@ -315,7 +316,55 @@ export const mutants: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: 'credit as increments',
+    patches: [
+      {
+        file: streamTable,
+        find: '[...due].map(({ number, granted }) => ({ stream: number, limit: granted }))',
+        replace:
+          '[...due].map((flow: any) => { const limit = flow.granted - (flow.told ?? this.#window); flow.told = flow.granted; return { stream: flow.number, limit }; })',
+      },
+      {
+        file: streamFlow,
+        find: 'if (limit <= this.#limit) return false;\n    this.#limit = limit;',
+        replace: 'this.#limit += limit;',
+      },
+    ],
+  },
   // Others.
+  {
+    name: 'limits are not told again on a new connection',
+    patches: [{ file: session('Connected'), find: 'core.repeatCredits();', replace: '' }],
+  },
+  {
+    name: 'a writer without credit writes on',
+    patches: [
+      {
+        file: streamFlow,
+        find: '(cost > 0 && this.#sent >= this.#limit)) return false;',
+        replace: 'false) return false;',
+      },
+    ],
+  },
+  {
+    name: 'the peer is allowed more for what nobody has read',
+    patches: [
+      {
+        file: core,
+        find: 'if (message.isHeld === true) this.count();',
+        replace: 'if (message.isHeld === true) flow.consume(cost, 1e9) && this.#streams?.consumed(flow, 0, 1e9);',
+      },
+    ],
+  },
+  {
+    name: 'what waits for credit is forgotten when its call ends',
+    patches: [{ file: streamTable, find: 'if (!flow.isDraining) this.discard(flow);', replace: 'this.discard(flow);' }],
+  },
+  {
+    name: 'what comes after a message that waits overtakes it',
+    patches: [{ file: streamFlow, find: 'if (this.#waiting !== undefined || (cost', replace: 'if ((cost' }],
+  },
   {
     name: 'a client that lost messages is believed',
     patches: [
@@ -323,8 +372,8 @@ export const mutants: readonly Mutant[] = [
       { file: 'transport/answer.ts', find: 'answer.nextExpectedSeq <= ledger.nextSeq', replace: 'true' },
       {
         file: client,
-        find: 'core.ledger.confirm(extensions.resume.nextExpectedSeq);',
-        replace: 'core.ledger.confirm(Math.min(extensions.resume.nextExpectedSeq, core.ledger.nextSeq));',
+        find: 'core.confirm(extensions.resume.nextExpectedSeq);',
+        replace: 'core.confirm(Math.min(extensions.resume.nextExpectedSeq, core.ledger.nextSeq));',
       },
     ],
   },
@@ -335,8 +384,8 @@ export const mutants: readonly Mutant[] = [
       { file: 'transport/answer.ts', find: 'ledger.ack <= answer.nextSeq', replace: 'true' },
       {
         file: server,
-        find: 'core.ledger.confirm(request.expectedSessionState.nextExpectedSeq);',
-        replace: 'core.ledger.confirm(Math.min(request.expectedSessionState.nextExpectedSeq, core.ledger.nextSeq));',
+        find: 'core.confirm(request.expectedSessionState.nextExpectedSeq);',
+        replace: 'core.confirm(Math.min(request.expectedSessionState.nextExpectedSeq, core.ledger.nextSeq));',
       },
     ],
   },
@@ -417,9 +466,8 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: server,
-        find: 'core.ledger.confirm(request.expectedSessionState.nextExpectedSeq);',
-        replace:
-          'core.ledger.confirm(Math.min(request.expectedSessionState.nextExpectedSeq + 1, core.ledger.nextSeq));',
+        find: 'core.confirm(request.expectedSessionState.nextExpectedSeq);',
+        replace: 'core.confirm(Math.min(request.expectedSessionState.nextExpectedSeq + 1, core.ledger.nextSeq));',
       },
     ],
   },
@@ -454,8 +502,8 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: core,
-        find: 'if (this.bufferedBytes + bytes > limit) throw',
-        replace: 'if (this.bufferedBytes + bytes > 100 * limit) throw',
+        find: 'if (wanted > limit) {',
+        replace: 'if (wanted > 100 * limit) {',
       },
     ],
   },

@@ -13,10 +13,11 @@ export class FakePort implements SessionPort {
   isConnected = true;
   speaksExtensions = false;
   metadata: unknown = undefined;
-  isWriteReady = true;
+  isReady = true;
   /** Thrown by the next {@link send}. */
   refusal: Error | undefined;
   readonly sent: OutgoingMessage[] = [];
+  consumedCost = 0;
   readonly overflows: string[] = [];
   readonly streams = new Map<string, StreamReceiver>();
   #ids = 0;
@@ -61,16 +62,26 @@ export class FakePort implements SessionPort {
     return false;
   }
 
+  discard(): void {}
+
+  consumed(_streamId: string, cost: number): void {
+    this.consumedCost += cost;
+  }
+
+  isWriteReady(): boolean {
+    return this.isReady;
+  }
+
   overflow(message: string): void {
     this.overflows.push(message);
   }
 
-  onceWriteReady(fn: () => void): () => void {
+  onceWriteReady(_streamId: string, fn: () => void): () => void {
     this.#writeWaiters.add(fn);
     return () => this.#writeWaiters.delete(fn);
   }
 
-  onceConfirmed(fn: () => void): () => void {
+  onceConfirmed(_streamId: string, fn: () => void): () => void {
     this.#confirmWaiters.add(fn);
     return () => this.#confirmWaiters.delete(fn);
   }
@@ -85,7 +96,7 @@ export class FakePort implements SessionPort {
 
   /** There is room again. */
   becomeReady(): void {
-    this.isWriteReady = true;
+    this.isReady = true;
     for (const fn of [...this.#writeWaiters]) {
       this.#writeWaiters.delete(fn);
       fn();

@@ -48,7 +48,7 @@ describe('the answer of a server', () => {
       kind: 'accepted',
       extensions: { heartbeat: { intervalMs: 1_000, misses: 2 } },
     });
-    const nothing = { extensions: { resume: false, deadline: false, heartbeat: false, compact: false } };
+    const nothing = { extensions: { resume: false, deadline: false, heartbeat: false, compact: false, credit: false } };
     expect(judge(accepted, { options: nothing })).toEqual({ kind: 'accepted', extensions: undefined });
   });
 
@@ -79,6 +79,8 @@ describe('the answer of a server', () => {
   test.each([
     ['an instance that is empty', { resume: { ...standing, instance: '' } }],
     ['a negative number', { resume: { ...standing, nextSeq: -1 } }],
+    ['a window of nothing', { compact: {}, credit: { windowBytes: 0 } }],
+    ['a window that is no number', { compact: {}, credit: {} }],
     ['a beat of no length', { heartbeat: { intervalMs: 0, misses: 2 } }],
     ['extensions that are no object', 5],
   ])('is malformed with %s', (_what, extensions) => {

@@ -156,13 +156,13 @@ describe.each(matrix)('an application that misbehaves over $name', ({ transport,
       const { port } = set.call;
       const called: string[] = [];
       set.call.open(0);
-      port.onceConfirmed(fail);
-      port.onceWriteReady(fail);
-      port.onceConfirmed(() => called.push('confirmed'));
-      port.onceWriteReady(() => called.push('ready'));
+      port.onceConfirmed('s1', fail);
+      port.onceWriteReady('s1', fail);
+      port.onceConfirmed('s1', () => called.push('confirmed'));
+      port.onceWriteReady('s1', () => called.push('ready'));
       await set.harness.settled();
       set.call.send(1);
-      port.onceConfirmed(() => called.push('confirmed later'));
+      port.onceConfirmed('s1', () => called.push('confirmed later'));
       await set.harness.settled();
       await set.harness.advance(6_000);
       expect(called.sort()).toEqual(['confirmed', 'confirmed later', 'ready']);

@@ -54,6 +54,7 @@ describe.each(matrix)('the handshake of a client over $name', ({ transport, code
           heartbeat: {},
           deadline: {},
           compact: {},
+          credit: { windowBytes: 256 * 1024 },
           resume: { token: expect.stringMatching(/^\w{24}$/), everConnected: false, nextSeq: 0 },
         },
       },

@@ -170,20 +170,20 @@ describe.each(matrix)('a session over $name', ({ transport, codec }) => {
     test('asks writers to wait above its high-water mark, and wakes each of them once when there is room', async () => {
       await using set = await setup(limits);
       await set.harness.settled();
-      expect(set.port.isWriteReady).toBe(true);
+      expect(set.port.isWriteReady('s1')).toBe(true);
       await set.away();
       const woken: string[] = [];
       for (let n = 0; n < 4; n++) set.port.send(dataMessage('s1', payload(n)));
-      expect(set.port.isWriteReady).toBe(false);
-      set.port.onceWriteReady(() => woken.push('a'));
-      set.port.onceWriteReady(() => woken.push('withdrawn'))();
-      set.port.onceWriteReady(() => {
-        expect(set.port.isWriteReady).toBe(true);
+      expect(set.port.isWriteReady('s1')).toBe(false);
+      set.port.onceWriteReady('s1', () => woken.push('a'));
+      set.port.onceWriteReady('s1', () => woken.push('withdrawn'))();
+      set.port.onceWriteReady('s1', () => {
+        expect(set.port.isWriteReady('s1')).toBe(true);
         woken.push('b');
       });
       expect(woken).toEqual([]);
       await set.back();
-      expect(set.port.isWriteReady).toBe(true);
+      expect(set.port.isWriteReady('s1')).toBe(true);
       expect(woken).toEqual(['a', 'b']);
       set.port.send(dataMessage('s1', 'more'));
       await set.harness.advance(10_000);
@@ -196,8 +196,8 @@ describe.each(matrix)('a session over $name', ({ transport, codec }) => {
       await set.away();
       const woken: string[] = [];
       for (let n = 0; n < 4; n++) set.port.send(dataMessage('s1', payload(n)));
-      set.port.onceWriteReady(() => woken.push('ready'));
-      set.port.onceConfirmed(() => woken.push('confirmed'));
+      set.port.onceWriteReady('s1', () => woken.push('ready'));
+      set.port.onceConfirmed('s1', () => woken.push('confirmed'));
       set.client.hardDisconnect();
       await set.back();
       expect(woken).toEqual([]);
@@ -209,7 +209,7 @@ describe.each(matrix)('a session over $name', ({ transport, codec }) => {
       await using set = await setup();
       const confirmed: string[] = [];
       set.port.send(dataMessage('s1', 'waiting'));
-      set.port.onceConfirmed(() => confirmed.push('first'));
+      set.port.onceConfirmed('s1', () => confirmed.push('first'));
       await set.harness.settled();
       expect(set.payloads).toEqual(['waiting']);
       // It has arrived; that it has is told by the next beat at the latest.
@@ -217,10 +217,10 @@ describe.each(matrix)('a session over $name', ({ transport, codec }) => {
       expect(confirmed).toEqual(['first']);
       await set.away();
       set.port.send(dataMessage('s1', 'kept'));
-      set.port.onceConfirmed(() => confirmed.push('second'));
-      set.port.onceConfirmed(() => confirmed.push('withdrawn'))();
+      set.port.onceConfirmed('s1', () => confirmed.push('second'));
+      set.port.onceConfirmed('s1', () => confirmed.push('withdrawn'))();
       set.port.send(dataMessage('s1', 'kept, too'));
-      set.port.onceConfirmed(() => confirmed.push('third'));
+      set.port.onceConfirmed('s1', () => confirmed.push('third'));
       await set.harness.advance(2_000);
       expect(confirmed).toEqual(['first']);
       await set.back();
@@ -231,7 +231,7 @@ describe.each(matrix)('a session over $name', ({ transport, codec }) => {
     test('of nothing comes at once', async () => {
       await using set = await setup();
       let calls = 0;
-      set.port.onceConfirmed(() => {
+      set.port.onceConfirmed('s1', () => {
         calls += 1;
       });
       expect(calls).toBe(1);
@@ -372,7 +372,7 @@ describe.each(matrix)('a session over $name', ({ transport, codec }) => {
       set.port.send({ streamId: 'b', controlFlags: 2, payload: 'b1' });
       set.port.send(dataMessage('a', 'a2'));
       set.port.send(dataMessage('c', 'c1'));
-      set.port.onceConfirmed(() => confirmed.push('all'));
+      set.port.onceConfirmed('s1', () => confirmed.push('all'));
       expect(set.port.unsend('a')).toBe(true);
       expect(set.port.unsend('a')).toBe(false);
       // Its opening message was not among it.
@@ -392,9 +392,9 @@ describe.each(matrix)('a session over $name', ({ transport, codec }) => {
       await using set = await setup(limits);
       for (let n = 0; n < 20; n++) {
         set.port.send({ streamId: `s${n}`, controlFlags: 2, payload: 'x'.repeat(30_000) });
-        expect(set.port.isWriteReady).toBe(false);
+        expect(set.port.isWriteReady('s1')).toBe(false);
         expect(set.port.unsend(`s${n}`)).toBe(true);
-        expect(set.port.isWriteReady).toBe(true);
+        expect(set.port.isWriteReady('s1')).toBe(true);
       }
       await set.harness.settled();
       expect(set.received).toEqual([]);

@@ -42,9 +42,12 @@ function readFile(name: string): Vector[] {
   return JSON.parse(readFileSync(new URL(name, vectorFolder), 'utf8')) as Vector[];
 }
 
+/** Files of frames that are no message, or of many. */
+const OTHER_FILES = ['malformed.json', 'compact.json'];
+
 /** Every frame that is a message. */
 export function readVectors(): Vector[] {
-  const names = readdirSync(vectorFolder).filter((name) => name.endsWith('.json') && name !== 'malformed.json');
+  const names = readdirSync(vectorFolder).filter((name) => name.endsWith('.json') && !OTHER_FILES.includes(name));
   return names.sort().flatMap(readFile);
 }
 

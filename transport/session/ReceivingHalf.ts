@@ -69,9 +69,12 @@ export abstract class ReceivingHalf extends SendingHalf {
       return this.#violated(new MalformedFrame(`expected at most ${maxMessageBytes} bytes, got ${frame.length}`));
     const reader = CompactFrameReader.open(codec, frame);
     if (reader instanceof MalformedFrame) return this.#violated(reader);
+    if (reader.credits.length > 0 && core.agreement?.extensions?.credit === undefined)
+      return this.#violated(new MalformedFrame('compact: limits of streams, which nobody agreed on'));
     if (ledger.judge(reader.firstSeq) === 'gap')
       return owner.onGap(this.handle, `expected seq ${ledger.ack}, got ${reader.firstSeq}`);
     if (!this.#confirm(reader.ack)) return;
+    if (reader.credits.length > 0) core.allow(reader.credits);
     for (let seq = reader.firstSeq; reader.hasMore && seq < ledger.ack; seq++) {
       const fault = reader.skip();
       if (fault !== undefined) return this.#violated(fault);
@@ -85,11 +88,12 @@ export abstract class ReceivingHalf extends SendingHalf {
     const { core } = this;
     const { ledger, env } = core;
     while (reader.hasMore) {
+      const start = reader.position;
       const message = reader.next(ledger.ack);
       if (message instanceof MalformedFrame) return this.#violated(message);
       ledger.advance();
       core.unackedMessages += 1;
-      this.#hand(message);
+      if (!this.#hand(message, reader.position - start)) return;
       // What it caused comes before the next is looked at, as on River's wire, where each message is a frame. If the session
       // has ended by then, or moved on, the rest of the frame is not read: it comes again.
       if (reader.hasMore && env.queue.hasWaiting) return this.#postpone(reader);
@@ -126,7 +130,7 @@ export abstract class ReceivingHalf extends SendingHalf {
   #confirm(ack: number): boolean {
     const { core } = this;
     try {
-      core.ledger.confirm(ack);
+      core.confirm(ack);
     } catch (error) {
       if (!(error instanceof LedgerError)) throw error;
       core.env.owner.onViolation(this.handle, `received an impossible ack: ${error.message}`);
@@ -144,16 +148,23 @@ export abstract class ReceivingHalf extends SendingHalf {
     } else {
       core.unackedMessages += 1;
       core.unackedBytes += bytes;
-      this.#hand(message);
+      if (!this.#hand(message, bytes)) return;
       this.#acknowledgeIfDue(core);
     }
     core.wakeWriters();
   }
 
-  #hand(message: IncomingMessage): void {
+  /** Returns false if the peer broke the protocol with it. */
+  #hand(message: IncomingMessage, bytes: number): boolean {
     const { core } = this;
-    if (message.streamId === REHANDSHAKE_STREAM_ID) core.env.owner.onRehandshakeMessage(this.handle, message);
-    else core.deliver(message);
+    const { owner } = core.env;
+    if (message.streamId === REHANDSHAKE_STREAM_ID) {
+      owner.onRehandshakeMessage(this.handle, message);
+      return true;
+    }
+    const fault = core.deliver(message, bytes);
+    if (fault !== undefined) owner.onViolation(this.handle, fault);
+    return fault === undefined;
   }
 
   /** Bounds what the peer has to keep by traffic, not by the heartbeat interval. */

@@ -1,8 +1,11 @@
-import { encodeCompactFrame, FRAME_OVERHEAD_BYTES, TARGET_FRAME_BYTES } from '../compact.ts';
+import { type Credit, creditBytes, encodeCompactFrame, FRAME_OVERHEAD_BYTES, TARGET_FRAME_BYTES } from '../compact.ts';
 import type { Connection } from '../connection.ts';
 import { ackMessage } from '../message.ts';
 import { IdentifiedState } from './common.ts';
 import type { FrameSink, SessionCore } from './core.ts';
+
+const NO_CREDITS: readonly Credit[] = [];
+const NO_MESSAGES: readonly Uint8Array[] = [];
 
 /**
  * What Connected does to send: hands what is in the session's ledger to its connection, from the oldest message that the
@@ -45,13 +48,12 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
   flush(): boolean {
     const { core, connection } = this;
     const before = this.#nextSeq;
-    if (before >= core.ledger.nextSeq) return false;
+    if (before >= core.ledger.nextSeq && !core.owesCredits) return false;
     connection.cork();
-    if (core.isCompact) this.#flushCompact(core);
-    else this.#flushEnvelopes();
+    const hasSaid = core.isCompact ? this.#flushCompact(core) : this.#flushEnvelopes();
     connection.uncork();
     core.transmittedSeq = Math.max(core.transmittedSeq, this.#nextSeq);
-    return this.#nextSeq > before;
+    return hasSaid;
   }
 
   /** Says what has arrived, at once, and with it whatever else there is to say. */
@@ -61,7 +63,7 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
     const isSaid = this.flush();
     if (isSaid && flags === 0) return;
     core.acknowledged();
-    this.connection.send(encodeCompactFrame(this.#nextSeq, core.ledger.ack, flags, []));
+    this.connection.send(encodeCompactFrame(this.#nextSeq, core.ledger.ack, flags, NO_MESSAGES));
   }
 
   /** River has no other way: an acknowledgement is a message, too. */
@@ -75,16 +77,25 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
     }
   }
 
-  #flushEnvelopes(): void {
-    for (let frame = this.#next(); frame !== undefined; frame = this.#next()) if (!this.#send(frame, 1)) return;
+  #flushEnvelopes(): boolean {
+    let hasSaid = false;
+    for (let frame = this.#next(); frame !== undefined; frame = this.#next()) {
+      if (!this.#send(frame, 1)) break;
+      hasSaid = true;
+    }
+    return hasSaid;
   }
 
-  #flushCompact(core: SessionCore): void {
+  #flushCompact(core: SessionCore): boolean {
     const { ledger, env } = core;
     const target = Math.min(TARGET_FRAME_BYTES, env.options.maxMessageBytes) - FRAME_OVERHEAD_BYTES;
+    let hasSaid = false;
+    let credits = core.takeCredits();
     for (let first = this.#next(); first !== undefined; first = this.#next()) {
       const messages = [first];
-      let bytes = first.length;
+      let bytes = first.length + creditBytes(credits);
+      // A message that fills a frame alone must not be made too large by what goes with it.
+      if (bytes > target) credits = this.#grant(credits);
       for (;;) {
         const next = ledger.frameAt(this.#nextSeq + messages.length);
         if (next === undefined || bytes + next.length > target) break;
@@ -92,8 +103,23 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
         bytes += next.length;
       }
       core.acknowledged();
-      if (!this.#send(encodeCompactFrame(this.#nextSeq, ledger.ack, 0, messages), messages.length)) return;
+      const frame = encodeCompactFrame(this.#nextSeq, ledger.ack, 0, messages, credits);
+      if (!this.#send(frame, messages.length)) return hasSaid;
+      hasSaid = true;
+      credits = NO_CREDITS;
     }
+    if (credits.length === 0) return hasSaid;
+    this.#grant(credits);
+    return true;
+  }
+
+  /** Tells limits in a frame of their own. What does not leave is told on the next connection. */
+  #grant(credits: readonly Credit[]): readonly Credit[] {
+    if (credits.length === 0) return credits;
+    const { core } = this;
+    core.acknowledged();
+    this.connection.send(encodeCompactFrame(this.#nextSeq, core.ledger.ack, 0, NO_MESSAGES, credits));
+    return NO_CREDITS;
   }
 
   /** The next message to hand over. What was confirmed meanwhile need not go. */

@@ -48,6 +48,7 @@ export class SessionConnected extends ReceivingHalf implements ConnectionReceive
     this.#span = telemetry.startSpan('holdfast.connection', this.role, attributes, core.span);
     // Read before anything is written: a connection may answer within the call that sends.
     connection.attach(this);
+    core.repeatCredits();
     connection.cork();
     if (this.#answer !== undefined) connection.send(this.#answer);
     this.#answer = undefined;
@@ -102,6 +103,8 @@ export class SessionConnected extends ReceivingHalf implements ConnectionReceive
   /** The server beats; the client's watchdog only looks. */
   beat(): boolean {
     if (this.role === 'client') return false;
+    // What a connection holds shrinks without an event.
+    this.core.count();
     this.acknowledge(FrameFlags.WantReply);
     return !this.connection.isEnded;
   }

@@ -1,7 +1,7 @@
 import type { Codec } from '../../codec/codec.ts';
 import type { CancelTimer, Clock } from '../clock.ts';
-import { encodeCompact } from '../compact.ts';
-import { HoldfastError, SessionBufferFullError, SessionClosedError, TooManyStreamsError } from '../errors.ts';
+import type { Credit } from '../compact.ts';
+import { SessionBufferFullError, SessionClosedError } from '../errors.ts';
 import type { AgreedExtensions } from '../extensions.ts';
 import type { Logger } from '../log.ts';
 import {
@@ -9,19 +9,21 @@ import {
   type IncomingMessage,
   isAckOnly,
   isClosePayload,
+  isStreamCancel,
   type OutgoingMessage,
   REHANDSHAKE_STREAM_ID,
-  type TransportMessage,
 } from '../message.ts';
 import type { SettledTransportOptions } from '../options.ts';
 import type { SessionEnd, SessionPort, StreamOpener, StreamReceiver } from '../stream.ts';
 import type { Telemetry, TracedSpan } from '../telemetry.ts';
 import { callSafely, isThenable } from '../thenable.ts';
 import type { TimerWheel } from '../wheel.ts';
-import { encodeFrame } from '../wire.ts';
 import { Ledger } from './ledger.ts';
 import { Outbox } from './outbox.ts';
+import { encodeOutgoing } from './outgoing.ts';
 import type { SessionOwner } from './owner.ts';
+import type { StreamFlow } from './streamFlow.ts';
+import { costOf, StreamTable } from './streamTable.ts';
 
 /** What all sessions of one transport share. */
 export interface SessionEnvironment {
@@ -49,6 +51,11 @@ const CONTROL_RESERVE_BYTES = 256 * 1024;
 
 /** What a message costs besides its bytes: the objects around them. Without it many small ones would hold several times the limit. */
 const MESSAGE_OVERHEAD_BYTES = 192;
+
+/** A stream may hold one of so many shares of what is free: what the peer may send shrinks as room does. */
+const SHARES = 16;
+
+const NO_CREDITS: readonly Credit[] = [];
 
 /** The state that can transmit: Connected. */
 export interface FrameSink {
@@ -98,9 +105,14 @@ export class SessionCore implements SessionPort {
   #ended: SessionEnd | undefined;
   /** Only until the first answer. */
   #outbox: Outbox | undefined;
-  #writeWaiters: Set<() => void> | undefined;
+  /** Whoever waits for room in the session, and on which stream it wants to write. */
+  #writeWaiters: Map<() => void, string> | undefined;
   /** Made for the first stream: most sessions of a large server are idle. */
-  #streams: Map<string, StreamReceiver> | undefined;
+  #streams: StreamTable | undefined;
+  /** Server: what the client lets us send on each stream from its start, where `credit` is agreed on. */
+  #initialLimit: number | undefined;
+  /** What of the budget this session was last counted for. */
+  #counted = 0;
   #streamIds = 0;
 
   constructor(id: string, from: string, to: string, env: SessionEnvironment, span: TracedSpan) {
@@ -147,10 +159,28 @@ export class SessionCore implements SessionPort {
     this.graceDeadline = this.env.clock.now() + this.env.options.sessionDisconnectGraceMs;
   }
 
+  /** What is kept for the peer: not confirmed, waiting for credit, or for the first answer. */
   get bufferedBytes(): number {
+    const { ledger } = this;
+    const streams = this.#streams;
     // A peer may acknowledge what it has not read: what its connection still holds counts as well.
-    const held = Math.max(this.ledger.unackedBytes, this.sink?.bufferedBytes ?? 0);
-    return held + this.ledger.unackedCount * MESSAGE_OVERHEAD_BYTES + (this.#outbox?.bytes ?? 0);
+    const unconfirmed = Math.max(ledger.unackedBytes, this.sink?.bufferedBytes ?? 0);
+    const messages = ledger.unackedCount + (streams?.waitingCount ?? 0);
+    const waiting = (streams?.waitingBytes ?? 0) + (this.#outbox?.bytes ?? 0);
+    return unconfirmed + messages * MESSAGE_OVERHEAD_BYTES + waiting;
+  }
+
+  /** Tells the budget what this session holds by now. */
+  count(): void {
+    const held = this.#ended === undefined ? this.bufferedBytes + (this.#streams?.heldCost ?? 0) : 0;
+    this.env.options.budget.changed(this.#counted, held);
+    this.#counted = held;
+  }
+
+  /** What one session may hold: its own limit, or what all sessions together have left. */
+  get #mostBytes(): number {
+    const { maxSessionBufferBytes, budget } = this.env.options;
+    return Math.min(maxSessionBufferBytes, budget.mostFor(this.#counted));
   }
 
   /** Into the ledger, or, while the session waits for its first answer, into the outbox. */
@@ -165,11 +195,31 @@ export class SessionCore implements SessionPort {
     }
     // Every frame acknowledges; River needs a message for it.
     if (this.isCompact && isAckOnly(message.controlFlags)) return;
-    const frame = this.#frame(message, agreement);
-    this.#assertRoom(message, frame.length);
-    this.ledger.append(frame);
+    const frame = encodeOutgoing(this, message, agreement);
+    const flow = this.#streams?.get(message.streamId);
+    // Whatever it wanted to say before is not wanted any more.
+    if (flow !== undefined && isStreamCancel(message.controlFlags)) this.#streams?.discard(flow);
+    this.#assertRoom(message, frame.length, flow);
+    this.#append(message.controlFlags, frame, flow);
     // On River's wire it carries the ack of this moment.
     if (!this.isCompact) this.acknowledged();
+    this.count();
+  }
+
+  /** Into the ledger, or, without credit, behind what waits for some. */
+  #append(controlFlags: number, frame: Uint8Array, flow: StreamFlow | undefined): void {
+    const cost = costOf(controlFlags, frame.length);
+    if (flow === undefined || flow.take(cost)) this.ledger.append(frame);
+    else this.#streams?.wait(flow, frame, cost);
+  }
+
+  /**
+   * Everything below `ack` has arrived at the peer.
+   * @throws {LedgerError} if it was never sent
+   */
+  confirm(ack: number): void {
+    this.ledger.confirm(ack);
+    this.count();
   }
 
   /** The peer is told what has arrived. */
@@ -183,13 +233,28 @@ export class SessionCore implements SessionPort {
     return this.agreement?.extensions?.compact !== undefined;
   }
 
-  #assertRoom(message: OutgoingMessage, bytes: number): void {
+  #assertRoom(message: OutgoingMessage, bytes: number, flow?: StreamFlow): void {
     const isControl =
       message.streamId === REHANDSHAKE_STREAM_ID ||
       (message.controlFlags & (ControlFlags.AckOnly | ControlFlags.StreamCancel)) !== 0 ||
       ((message.controlFlags & ControlFlags.StreamClose) !== 0 && isClosePayload(message.payload));
-    const limit = this.env.options.maxSessionBufferBytes + (isControl ? CONTROL_RESERVE_BYTES : 0);
-    if (this.bufferedBytes + bytes > limit) throw new SessionBufferFullError(this.bufferedBytes + bytes, limit);
+    const { maxStreamBufferBytes, maxSessionBufferBytes } = this.env.options;
+    const most = this.#mostBytes;
+    const wanted = this.bufferedBytes + bytes;
+    // However little all sessions have left: that calls end must be said.
+    const limit = isControl ? maxSessionBufferBytes + CONTROL_RESERVE_BYTES : most;
+    if (wanted > limit) {
+      const what = limit < maxSessionBufferBytes ? 'what the budget of all sessions leaves' : 'maxSessionBufferBytes';
+      throw new SessionBufferFullError(`${wanted} unconfirmed bytes would exceed ${what} (${limit})`);
+    }
+    if (isControl || flow === undefined || flow.waitingCount === 0) return;
+    // No stream takes more than what it leaves to the others.
+    const streamLimit = Math.min(maxStreamBufferBytes, most - this.bufferedBytes);
+    const waiting = flow.waitingBytes + flow.waitingCount * MESSAGE_OVERHEAD_BYTES + bytes;
+    if (waiting > streamLimit) {
+      const what = `the peer does not read stream ${flow.id}: ${waiting} bytes waiting`;
+      throw new SessionBufferFullError(`${what} would exceed maxStreamBufferBytes (${streamLimit})`);
+    }
   }
 
   /** Takes back what waits for the first answer. */
@@ -202,16 +267,20 @@ export class SessionCore implements SessionPort {
   /**
    * The first answer has come: frames what waited. It is sent with everything else that is unacknowledged.
    * @param zero where session time begins, on our clock
+   * @param initialLimit where `credit` is agreed on: what the peer lets us send on each stream from its start
    */
-  agree(agreement: Agreement, zero: number): void {
+  agree(agreement: Agreement, zero: number, initialLimit?: number): void {
     this.agreement = agreement;
     this.zero = zero;
+    this.#initialLimit = initialLimit;
+    if (initialLimit !== undefined) this.#streams?.agree(initialLimit);
     const outbox = this.#outbox;
     this.#outbox = undefined;
     for (const message of outbox?.drain() ?? []) {
       if (this.isCompact && isAckOnly(message.controlFlags)) continue;
       try {
-        this.ledger.append(this.#frame(message, agreement));
+        const frame = encodeOutgoing(this, message, agreement);
+        this.#append(message.controlFlags, frame, this.#streams?.get(message.streamId));
       } catch (error) {
         // It was encoded once already; a codec that now refuses it must not take the whole session down.
         this.#failStream(message.streamId, error);
@@ -221,74 +290,57 @@ export class SessionCore implements SessionPort {
 
   #failStream(streamId: string, error: unknown): void {
     this.env.logger.log('error', 'a message could not be encoded', { sessionId: this.id, streamId, error });
-    const receiver = this.#streams?.get(streamId);
-    this.#streams?.delete(streamId);
+    const receiver = this.#streams?.get(streamId)?.receiver;
+    this.closeStream(streamId);
     if (receiver !== undefined)
       this.#tellEnd(receiver, { code: 'closed_locally', message: 'a message could not be encoded' });
   }
 
-  /** What is kept of a message until it is confirmed: on River's wire a frame, otherwise a part of one. */
-  #frame(message: OutgoingMessage, agreement: Agreement): Uint8Array {
-    const { maxMessageBytes } = this.env.options;
-    if (agreement.extensions?.compact !== undefined)
-      return encodeCompact(agreement.codec, message, this.#deadlineOf(message, agreement), maxMessageBytes);
-    for (;;) {
-      const { nextSeq } = this.ledger;
-      const frame = encodeFrame(agreement.codec, this.#envelope(message, agreement), maxMessageBytes);
-      // A getter of the payload may have sent something meanwhile, which then has the number.
-      if (this.ledger.nextSeq === nextSeq) return frame;
-    }
-  }
-
-  #envelope(message: OutgoingMessage, agreement: Agreement): TransportMessage {
-    if (message.serviceName !== undefined) return this.#openingEnvelope(message, agreement);
-    return {
-      id: this.env.clock.id(),
-      from: this.from,
-      to: this.to,
-      seq: this.ledger.nextSeq,
-      ack: this.ledger.ack,
-      streamId: message.streamId,
-      controlFlags: message.controlFlags,
-      payload: message.payload,
-    };
-  }
-
-  #openingEnvelope(message: OutgoingMessage, agreement: Agreement): TransportMessage {
-    const envelope: TransportMessage = {
-      id: this.env.clock.id(),
-      from: this.from,
-      to: this.to,
-      seq: this.ledger.nextSeq,
-      ack: this.ledger.ack,
-      streamId: message.streamId,
-      controlFlags: message.controlFlags,
-      serviceName: message.serviceName,
-      procedureName: message.procedureName,
-      tracing: message.tracing,
-      payload: message.payload,
-    };
-    const deadline = this.#deadlineOf(message, agreement);
-    if (deadline !== undefined) envelope.deadline = deadline;
-    return envelope;
-  }
-
-  /** In session time, towards a peer that knows of deadlines. */
-  #deadlineOf({ deadlineAt }: OutgoingMessage, { extensions }: Agreement): number | undefined {
-    if (deadlineAt === undefined || extensions?.deadline === undefined) return undefined;
-    return Math.max(0, Math.round(deadlineAt - this.zero));
-  }
-
-  /** Hands a message to its stream, or to the server's opener. Receivers do not throw; if one does, only it is at fault. */
-  deliver(message: IncomingMessage): void {
+  /**
+   * Hands a message to its stream, or to the server's opener. Receivers do not throw; if one does, only it is at fault.
+   * @param bytes that it took
+   * @returns how the peer broke the protocol with it, or undefined
+   */
+  deliver(message: IncomingMessage, bytes: number): string | undefined {
     // Only where it was agreed on: there is no session time with anybody else.
     if (message.deadline !== undefined && this.agreement?.extensions?.deadline !== undefined) {
       message.deadlineAt = this.zero + message.deadline;
     }
-    const receiver = this.#streams?.get(message.streamId);
+    const flow = this.#streams?.get(message.streamId);
+    if (flow?.receiver === undefined) {
+      // Its call has ended here; with a cancel, what it still has to say is not wanted any more.
+      if (flow !== undefined && isStreamCancel(message.controlFlags)) this.#streams?.discard(flow);
+      this.#call(message, () => this.env.opener()?.onUnclaimedMessage(this, message));
+      return undefined;
+    }
+    return this.#deliverTo(flow, flow.receiver, message, bytes);
+  }
+
+  #deliverTo(flow: StreamFlow, receiver: StreamReceiver, message: IncomingMessage, bytes: number): string | undefined {
+    const cost = costOf(message.controlFlags, bytes);
+    if (cost === 0) {
+      this.#call(message, () => receiver.onMessage(message));
+      return undefined;
+    }
+    if (!flow.receive(cost)) return `sent on stream ${flow.id} beyond its limit of ${flow.granted}`;
+    const heldCost = this.#streams?.heldCost ?? 0;
+    if (flow.heldCost > cost && heldCost + cost > this.#mostBytes) {
+      // Without credit nothing else bounds it; with it, only where all sessions together hold too much.
+      const text = `nobody reads stream ${flow.id}: ${flow.heldCost} bytes unread`;
+      this.#call(message, () => receiver.onOverflow?.(`${text}, and no room for more`));
+      return undefined;
+    }
+    this.#streams?.hold(cost);
+    message.cost = cost;
+    this.#call(message, () => receiver.onMessage(message));
+    if (message.isHeld === true) this.count();
+    else this.consumed(message.streamId, cost);
+    return undefined;
+  }
+
+  #call(message: IncomingMessage, fn: () => unknown): void {
     try {
-      const outcome: unknown =
-        receiver === undefined ? this.env.opener()?.onUnclaimedMessage(this, message) : receiver.onMessage(message);
+      const outcome = fn();
       // Declared to return nothing; whoever implements it as an async function may still reject.
       if (isThenable(outcome))
         Promise.resolve(outcome).catch((error: unknown) => this.#receiverFailed(error, message.streamId));
@@ -297,37 +349,103 @@ export class SessionCore implements SessionPort {
     }
   }
 
+  consumed(streamId: string, cost: number): void {
+    const streams = this.#streams;
+    const flow = streams?.get(streamId);
+    if (flow?.receiver === undefined || streams === undefined) return;
+    const { maxSessionBufferBytes, budget } = this.env.options;
+    const room = Math.min(maxSessionBufferBytes - streams.heldCost, budget.freeBytes);
+    if (streams.consumed(flow, cost, Math.floor(room / SHARES))) this.sink?.flushSoon();
+    this.count();
+  }
+
+  discard(streamId: string): void {
+    const flow = this.#streams?.get(streamId);
+    if (flow !== undefined) this.#streams?.discard(flow);
+  }
+
+  /** The peer allows more. */
+  allow(credits: readonly Credit[]): void {
+    const streams = this.#streams;
+    if (streams === undefined) return;
+    const flows: StreamFlow[] = [];
+    for (const { stream, limit } of credits) {
+      const flow = streams.get(String(stream));
+      if (flow?.allow(limit) === true) flows.push(flow);
+    }
+    if (flows.length === 0) return;
+    const before = this.ledger.nextSeq;
+    streams.release(flows, (frame) => {
+      this.ledger.append(frame);
+      return this.ledger.nextSeq;
+    });
+    if (this.ledger.nextSeq > before) this.sink?.flushSoon();
+    for (const flow of flows) this.#wakeStream(flow);
+  }
+
+  #wakeStream(flow: StreamFlow): void {
+    const { writers } = flow;
+    if (writers === undefined || !flow.hasCredit) return;
+    flow.writers = undefined;
+    for (const fn of writers) {
+      if (this.isWriteReady(flow.id)) callSafely(fn, (error) => this.#receiverFailed(error));
+      else this.onceWriteReady(flow.id, fn);
+    }
+  }
+
+  /** What the peer is to be told with the next frame. */
+  takeCredits(): readonly Credit[] {
+    return this.#streams?.takeDue() ?? NO_CREDITS;
+  }
+
+  get owesCredits(): boolean {
+    return this.#streams?.hasDue === true;
+  }
+
+  /** A new connection: what was said on earlier ones may be lost. */
+  repeatCredits(): void {
+    if (this.#initialLimit !== undefined) this.#streams?.repeat();
+  }
+
   #receiverFailed(error: unknown, streamId?: string): void {
     this.env.logger.log('error', 'a receiver of messages failed', { sessionId: this.id, streamId, error });
   }
 
   openStream(streamId: string, receiver: StreamReceiver): void {
     if (this.#ended !== undefined) throw new SessionClosedError(this.id, 'opening a stream');
-    this.#streams ??= new Map();
-    if (this.#streams.has(streamId))
-      throw new HoldfastError('STREAM_IN_USE', `stream ${streamId} is already open in this session`);
-    const { maxStreamsPerSession } = this.env.options;
-    if (this.#streams.size >= maxStreamsPerSession) throw new TooManyStreamsError(maxStreamsPerSession);
-    this.#streams.set(streamId, receiver);
+    if (this.#streams === undefined) {
+      this.#streams = new StreamTable(this.env.options);
+      if (this.#initialLimit !== undefined) this.#streams.agree(this.#initialLimit);
+    }
+    this.#streams.open(streamId, receiver);
   }
 
   closeStream(streamId: string): void {
-    this.#streams?.delete(streamId);
+    this.#streams?.close(streamId);
+    this.count();
   }
 
   /** Ids of the streams that are open; a snapshot. */
   get openStreams(): readonly string[] {
-    return [...(this.#streams?.keys() ?? [])];
+    return this.#streams?.ids ?? [];
   }
 
   hasStream(streamId: string): boolean {
     return this.#streams?.has(streamId) ?? false;
   }
 
-  onceConfirmed(fn: () => void): CancelTimer {
-    return this.ledger.onceConfirmed(this.#expectedNextSeq, () =>
-      callSafely(fn, (error) => this.#receiverFailed(error)),
-    );
+  onceConfirmed(streamId: string, fn: () => void): CancelTimer {
+    const flow = this.#streams?.get(streamId);
+    const tell = (): void => callSafely(fn, (error) => this.#receiverFailed(error));
+    if (flow === undefined || flow.waitingCount === 0) return this.ledger.onceConfirmed(this.#expectedNextSeq, tell);
+    let isCancelled = false;
+    let cancel = (): void => {
+      isCancelled = true;
+    };
+    flow.onceFramed((nextSeq) => {
+      if (!isCancelled) cancel = this.ledger.onceConfirmed(nextSeq, tell);
+    });
+    return () => cancel();
   }
 
   /** The seq after everything that was sent, once it is framed. */
@@ -335,26 +453,42 @@ export class SessionCore implements SessionPort {
     return this.ledger.nextSeq + (this.#outbox?.length ?? 0);
   }
 
-  get isWriteReady(): boolean {
-    return this.bufferedBytes <= this.env.options.sessionHighWaterBytes;
+  isWriteReady(streamId: string): boolean {
+    return this.#hasRoom && (this.#streams?.get(streamId)?.hasCredit ?? true);
+  }
+
+  get #hasRoom(): boolean {
+    return this.bufferedBytes <= Math.min(this.env.options.sessionHighWaterBytes, this.#mostBytes);
   }
 
   overflow(message: string): void {
     if (this.isOpen) this.env.owner.onOverflow(this, message);
   }
 
-  onceWriteReady(fn: () => void): CancelTimer {
-    this.#writeWaiters ??= new Set();
-    this.#writeWaiters.add(fn);
-    return () => this.#writeWaiters?.delete(fn);
+  onceWriteReady(streamId: string, fn: () => void): CancelTimer {
+    const flow = this.#streams?.get(streamId);
+    if (flow === undefined || flow.hasCredit) {
+      this.#writeWaiters ??= new Map();
+      this.#writeWaiters.set(fn, streamId);
+    } else {
+      flow.writers ??= new Set();
+      flow.writers.add(fn);
+    }
+    return () => {
+      this.#writeWaiters?.delete(fn);
+      flow?.writers?.delete(fn);
+    };
   }
 
   /** After something was confirmed. */
   wakeWriters(): void {
     const waiters = this.#writeWaiters;
-    if (waiters === undefined || !this.isWriteReady) return;
+    if (waiters === undefined || !this.#hasRoom) return;
     this.#writeWaiters = undefined;
-    for (const fn of waiters) callSafely(fn, (error) => this.#receiverFailed(error));
+    for (const [fn, streamId] of waiters) {
+      if (this.isWriteReady(streamId)) callSafely(fn, (error) => this.#receiverFailed(error));
+      else this.onceWriteReady(streamId, fn);
+    }
   }
 
   /** Ends the session: every open stream learns of it exactly once, and nothing is delivered or accepted afterwards. */
@@ -364,9 +498,10 @@ export class SessionCore implements SessionPort {
     this.#outbox = undefined;
     this.#writeWaiters = undefined;
     this.ledger.dropWaiters();
-    const streams = this.#streams;
+    const receivers = this.#streams?.drain() ?? [];
     this.#streams = undefined;
-    for (const receiver of streams?.values() ?? []) this.#tellEnd(receiver, end);
+    this.count();
+    for (const receiver of receivers) this.#tellEnd(receiver, end);
     callSafely(
       () => this.env.opener()?.onSessionEnded(this),
       (error) => this.#receiverFailed(error),

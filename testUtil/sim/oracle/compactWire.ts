@@ -14,8 +14,12 @@ export interface CompactFrame {
   readonly firstSeq: number;
   readonly ack: number;
   readonly flags: number;
+  /** What the sender grants: how much the other side may have sent on a stream in all. */
+  readonly credits: readonly { readonly streamId: string; readonly limit: number }[];
   readonly messages: readonly CompactMessage[];
 }
+
+const CREDITS = 2;
 
 const NAMED = 1;
 const OPEN = 2;
@@ -85,6 +89,9 @@ export function readCompact(frame: Uint8Array): CompactFrame {
   const firstSeq = cursor.number();
   const ack = cursor.number();
   const flags = cursor.byte();
+  const credits = [];
+  for (let count = (flags & CREDITS) === 0 ? 0 : cursor.number(); count > 0; count--)
+    credits.push({ streamId: String(cursor.number()), limit: cursor.number() });
   const messages: CompactMessage[] = [];
   while (cursor.at < frame.length) {
     const start = cursor.at;
@@ -93,5 +100,5 @@ export function readCompact(frame: Uint8Array): CompactFrame {
     messages.push(readMessage(frame.subarray(cursor.at, end), end - start));
     cursor.at = end;
   }
-  return { kind: 'frame', firstSeq, ack, flags, messages };
+  return { kind: 'frame', firstSeq, ack, flags, credits, messages };
 }

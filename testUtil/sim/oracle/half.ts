@@ -1,4 +1,5 @@
 import type { Host } from '../engine/host.ts';
+import { Spending } from './spending.ts';
 
 /** Which side of a session. */
 export type Role = 'client' | 'server';
@@ -18,6 +19,8 @@ export interface Terms {
   readonly maxBufferBytes: number;
   /** True if sessions outlive their connections. */
   readonly resumes: boolean;
+  /** What may be sent on a stream from its start, in cost; infinite where `credit` is not spoken. */
+  readonly windowBytes: number;
   /** True if both sides offer and accept the `resume` extension: counters alone cannot tell everything. */
   readonly hasResume: boolean;
   /** True if programs tell of everything they send, and no send fails: then it is known what was given a seq. */
@@ -38,6 +41,10 @@ export class Half {
   /** Numbers of the messages that `send` accepted, in order, and that the application got. */
   readonly tx: number[] = [];
   readonly rx: number[] = [];
+  /** The same stream by stream: with `credit` one may overtake another. */
+  readonly txOf = new Map<string, number[]>();
+  readonly rxOf = new Map<string, number[]>();
+  readonly spending: Spending;
   /** Messages without a number that `send` accepted, where the program tells. */
   closes = 0;
   /** How many of {@link tx}, and of {@link closes}, have been on the wire. */
@@ -80,7 +87,8 @@ export class Half {
   /** The peer is no honest one. */
   isWithLiar = false;
 
-  constructor(sessionId: string, role: Role, host: Host) {
+  constructor(sessionId: string, role: Role, host: Host, windowBytes: number) {
+    this.spending = new Spending(windowBytes);
     this.sessionId = sessionId;
     this.role = role;
     this.host = host;
@@ -96,6 +104,18 @@ export class Half {
 
   get name(): string {
     return `session ${this.sessionId} on ${this.host.name}`;
+  }
+
+  /** `send` accepted it. */
+  sent(streamId: string, tag: number): void {
+    this.tx.push(tag);
+    listOf(this.txOf, streamId).push(tag);
+  }
+
+  /** The application got it. */
+  received(streamId: string, tag: number): void {
+    this.rx.push(tag);
+    listOf(this.rxOf, streamId).push(tag);
   }
 
   /** At most so many messages have been given a seq. */
@@ -126,6 +146,15 @@ export class Half {
       this.sizes.delete(this.peerAck);
     }
   }
+}
+
+function listOf(lists: Map<string, number[]>, streamId: string): number[] {
+  let list = lists.get(streamId);
+  if (list === undefined) {
+    list = [];
+    lists.set(streamId, list);
+  }
+  return list;
 }
 
 /** How much later than otherwise a process may act, because it was stalled in between. */

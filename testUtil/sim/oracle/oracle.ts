@@ -112,17 +112,21 @@ export class Oracle {
   }
 
   /**
-   * Invariant 1, at every message: what is delivered is the next thing that was sent.
+   * Invariant 1, at every message: what is delivered is the next thing that was sent, in the session or, with `credit`, on
+   * its stream.
    * @returns what is wrong with it, if anything
    */
-  delivered(half: Half, tag: number): string | undefined {
+  delivered(half: Half, streamId: string, tag: number): string | undefined {
     this.world.trace.mix(tag);
     this.deliveries += 1;
-    const sent = this.speakerTo(half)?.tx ?? [];
-    const position = half.rx.length - 1;
+    const speaker = this.speakerTo(half);
+    const isByStream = Number.isFinite(this.terms.windowBytes);
+    const sent = (isByStream ? speaker?.txOf.get(streamId) : speaker?.tx) ?? [];
+    const got = (isByStream ? half.rxOf.get(streamId) : half.rx) ?? [];
+    const position = got.length - 1;
     if (sent[position] === tag) return undefined;
     const sentAs = sent.indexOf(tag);
-    if (half.rx.indexOf(tag) < position) return `a duplicate of message ${tag} at ${position}`;
+    if (got.indexOf(tag) < position) return `a duplicate of message ${tag} at ${position}`;
     if (sentAs < 0) return `message ${tag} at ${position}, which was never sent`;
     return `message ${tag} at ${position}, which was sent as ${sentAs}: ${sentAs > position ? 'after a gap' : 'out of order'}`;
   }

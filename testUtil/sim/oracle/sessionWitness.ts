@@ -98,9 +98,9 @@ export class SessionWitness extends WireWitness {
     else this.doubt(half, invariant, `${half.name}: ${message}`);
   }
 
-  sent(sessionId: string, tag: number): void {
+  sent(sessionId: string, streamId: string, tag: number): void {
     if (this.isJudged) this.host.hasSent();
-    this.halves.get(sessionId)?.tx.push(tag);
+    this.halves.get(sessionId)?.sent(streamId, tag);
   }
 
   /** A message without a number was accepted. */
@@ -109,7 +109,7 @@ export class SessionWitness extends WireWitness {
     if (half !== undefined) half.closes += 1;
   }
 
-  received(sessionId: string, tag: number): void {
+  received(sessionId: string, streamId: string, tag: number): void {
     const half = this.halves.get(sessionId);
     if (half === undefined) return this.fail('5', `a message for session ${sessionId}, which was never created`);
     if (half.endedAt !== undefined) return this.doubt(half, '5', `${half.name} got a message after its end`);
@@ -119,8 +119,8 @@ export class SessionWitness extends WireWitness {
         '6',
         `${half.name} got a message that came on connection ${this.telling}, but ${half.connection} carries it`,
       );
-    half.rx.push(tag);
-    const fault = this.isJudged ? this.oracle.delivered(half, tag) : undefined;
+    half.received(streamId, tag);
+    const fault = this.isJudged ? this.oracle.delivered(half, streamId, tag) : undefined;
     if (fault !== undefined) this.doubt(half, '1', `${half.name} got ${fault}`);
   }
 

@@ -92,8 +92,9 @@ export function isBeat(flags: number): boolean {
 /** What a frame says, on a line for people. */
 export function describeSaid(said: Said): string {
   if (said.kind === 'frame') {
-    const { firstSeq, ack, flags, messages } = said;
-    return `seq ${firstSeq} ack ${ack} flags ${flags}: ${messages.map((one) => `${one.streamId}/${one.flags}`).join(' ')}`;
+    const { firstSeq, ack, flags, credits, messages } = said;
+    const limits = credits.map(({ streamId, limit }) => ` ${streamId} may ${limit}`).join('');
+    return `seq ${firstSeq} ack ${ack} flags ${flags}${limits}: ${messages.map((one) => `${one.streamId}/${one.flags}`).join(' ')}`;
   }
   if (said.kind !== 'message') return JSON.stringify(said);
   return `${said.streamId} seq ${said.seq} ack ${said.ack} flags ${said.flags}`;

@@ -12,6 +12,7 @@ interface SentMessage {
   readonly ack: number;
   readonly flags: number;
   readonly isNumbered: boolean;
+  readonly streamId: string;
 }
 
 /**
@@ -69,14 +70,14 @@ export class WireWitness implements HostWitness {
     if (this.isJudged) this.#trace(index, said, frame.length, '→');
     if (said.kind === 'accepted') this.#attach(index, said, seen?.nextExpected ?? 0);
     else if (said.kind === 'request') this.#remember(said);
-    else if (said.kind === 'message') this.#messageSent(this.#speaking(index, said.ack), said, frame.length);
+    else if (said.kind === 'message') this.#messageSent(this.#speaking(index, said.ack), said, frame.length, false);
     else if (said.kind === 'frame') this.#frameSent(index, said);
   }
 
   #frameSent(index: number, { firstSeq, ack, messages }: CompactFrame): void {
     const half = this.#speaking(index, ack);
     for (const [i, message] of messages.entries())
-      this.#messageSent(half, { ...message, seq: firstSeq + i, ack }, message.bytes);
+      this.#messageSent(half, { ...message, seq: firstSeq + i, ack }, message.bytes, true);
     if (half !== undefined && firstSeq > half.sentNext)
       this.doubt(half, '4', `${half.name} sends from ${firstSeq}, but ${half.sentNext} was never sent`);
   }
@@ -91,7 +92,7 @@ export class WireWitness implements HostWitness {
     if (said.kind === 'accepted') this.#attach(index, said, said.nextExpected ?? 0);
     else if (said.kind === 'request') seen.nextExpected = said.nextExpected;
     else if (said.kind === 'message') this.#arrives(seen, said.seq, 1, said.ack);
-    else if (said.kind === 'frame') this.#arrives(seen, said.firstSeq, said.messages.length, said.ack);
+    else if (said.kind === 'frame') this.#frameArrives(seen, said);
   }
 
   /** The event is over, microtasks included. */
@@ -129,7 +130,7 @@ export class WireWitness implements HostWitness {
   protected halfOf(sessionId: string): Half {
     const known = this.halves.get(sessionId);
     if (known !== undefined && known.endedAt === undefined) return known;
-    const half = new Half(sessionId, this.role, this.host);
+    const half = new Half(sessionId, this.role, this.host, this.oracle.terms.windowBytes);
     this.halves.set(sessionId, half);
     if (this.isJudged) this.oracle.adopt(half);
     return half;
@@ -191,7 +192,12 @@ export class WireWitness implements HostWitness {
     return half;
   }
 
-  #messageSent(half: Half | undefined, { seq, ack, flags, isNumbered }: SentMessage, bytes: number): void {
+  #messageSent(
+    half: Half | undefined,
+    { seq, ack, flags, isNumbered, streamId }: SentMessage,
+    bytes: number,
+    isCompact: boolean,
+  ): void {
     if (half === undefined) return;
     if (seq > half.sentNext) this.doubt(half, '4', `${half.name} sends ${seq}, but ${half.sentNext} was never sent`);
     if (seq < half.sentNext) return;
@@ -200,8 +206,16 @@ export class WireWitness implements HostWitness {
     if (!this.#attachedNow.has(half) && ack < least)
       this.doubt(half, '4', `${half.name} acknowledges ${ack} in a fresh message, but ${least} arrived`);
     half.framed(seq, bytes, isNumbered, isBeat(flags));
+    const fault = isCompact ? half.spending.spend(streamId, flags, bytes) : undefined;
+    if (fault !== undefined) this.doubt(half, '10', `${half.name} ${fault}`);
     if (half.unackedBytes > this.oracle.terms.maxBufferBytes)
       this.doubt(half, '10', `${half.name} keeps ${half.unackedBytes} bytes, more than its bound`);
+  }
+
+  #frameArrives(seen: SeenConnection, { firstSeq, ack, credits, messages }: CompactFrame): void {
+    this.#arrives(seen, firstSeq, messages.length, ack);
+    const half = seen.sessionId === undefined ? undefined : this.halves.get(seen.sessionId);
+    for (const { streamId, limit } of credits) half?.spending.allow(streamId, limit);
   }
 
   #arrives({ sessionId }: SeenConnection, firstSeq: number, count: number, ack: number): void {

@@ -39,6 +39,10 @@ export interface PlannedOptions {
   readonly hasResumeExtension: boolean;
   readonly duplicateClient: 'replace' | 'coexist';
   readonly hasCompactExtension: boolean;
+  /** Spoken where `compact` is. */
+  readonly hasCreditExtension: boolean;
+  readonly readableHighWaterBytes: number;
+  readonly maxStreamBufferBytes: number;
 }
 
 /** Everything that a seed decides before the run begins. */
@@ -87,7 +91,10 @@ function planOptions(random: Random): PlannedOptions {
     hasDeadlineExtension: random.chance(0.7),
     hasResumeExtension: random.chance(0.7),
     duplicateClient: random.pick(['replace', 'replace', 'replace', 'replace', 'coexist']),
-    hasCompactExtension: random.chance(0.7),
+    hasCompactExtension: random.chance(0.8),
+    hasCreditExtension: random.chance(0.7),
+    readableHighWaterBytes: random.pick([500, 4_000, 20_000, 256 * 1024]),
+    maxStreamBufferBytes: random.pick([40 * 1024, 1024 * 1024]),
   };
 }
 
@@ -130,6 +137,11 @@ export function planOf(seed: number): Plan {
   };
 }
 
+/** What may be sent on a stream from its start; infinite where `credit` is not spoken. */
+export function windowOf({ hasCompactExtension, hasCreditExtension, readableHighWaterBytes }: PlannedOptions): number {
+  return hasCompactExtension && hasCreditExtension ? readableHighWaterBytes : Number.POSITIVE_INFINITY;
+}
+
 /** What the oracle has to know of the options. */
 export function termsOf({ options, workload, kinds }: Plan): Terms {
   return {
@@ -145,6 +157,7 @@ export function termsOf({ options, workload, kinds }: Plan): Terms {
     maxBufferBytes: options.maxSessionBufferBytes,
     resumes: options.enableTransparentSessionReconnects,
     hasResume: options.hasResumeExtension,
+    windowBytes: windowOf(options),
     tellsAll: workload === 'ports' && !kinds.includes('sendFails'),
   };
 }

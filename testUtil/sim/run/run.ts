@@ -10,13 +10,17 @@ import type { Workload } from '../workload/workload.ts';
 import type { FaultClass } from './faultClasses.ts';
 import { type Inflict, inflictions } from './faults.ts';
 import { lie } from './liar.ts';
-import { type Plan, type PlannedFault, settleMs, termsOf } from './plan.ts';
+import { type Plan, type PlannedFault, settleMs, termsOf, windowOf } from './plan.ts';
 import { rollBackClient, rollBackServer } from './rollback.ts';
 import { Stage } from './stage.ts';
 
 const SWEEP_MS = 1_000;
 /** Where less is allowed, programs send enough to reach the bound. */
 const SMALL_BUFFER_BYTES = 1024 * 1024;
+/** Open streams of one client. */
+const maxStreams = 4;
+/** More than any message of these programs costs. */
+const LARGEST_BYTES = 10_000;
 /** Longer than anything takes that a close sets off. */
 const REST_MS = 200;
 
@@ -59,8 +63,11 @@ const everyInfliction: Record<FaultClass, Inflict> = {
 export function workloadOf(plan: Plan): Workload {
   const { gapMs, maxBurst, options } = plan;
   if (plan.workload === 'router') return routerWorkload({ gapMs, maxBurst });
+  const window = windowOf(options);
+  // Where readers may hold more than a session has room for, calls are cancelled, which these programs do not know.
+  const heldBytes = 2 * maxStreams * (window + LARGEST_BYTES) < options.maxSessionBufferBytes ? window : 0;
   const largeOneIn = options.maxSessionBufferBytes < SMALL_BUFFER_BYTES ? 3 : 97;
-  return portWorkload({ gapMs, maxBurst, maxStreams: 4, largeOneIn });
+  return portWorkload({ gapMs, maxBurst, maxStreams, largeOneIn, heldBytes });
 }
 
 function schedule(stage: Stage, fault: PlannedFault): void {

@@ -1,9 +1,12 @@
 import { JsonCodec } from '../../../codec/json.ts';
 import { MsgpackCodec } from '../../../codec/msgpack.ts';
+import { BufferBudget } from '../../../transport/budget.ts';
 import type { Clock } from '../../../transport/clock.ts';
 import type { ServerHandshake } from '../../../transport/handshake.ts';
 import type { TransportOptions } from '../../../transport/options.ts';
 import type { Plan } from './plan.ts';
+
+const BUDGET_BYTES = 256 * 1024 * 1024;
 
 /** Of handshakes are judged at once; */
 const AT_ONCE = 0.5;
@@ -12,7 +15,7 @@ const EVER = 0.95;
 
 /** What both transports of a run are set to. */
 export function transportOptions({ options }: Plan): TransportOptions {
-  const { codec, hasHeartbeatExtension, hasDeadlineExtension, hasResumeExtension, hasCompactExtension } = options;
+  const { codec } = options;
   return {
     heartbeatIntervalMs: options.heartbeatIntervalMs,
     heartbeatsUntilDead: options.heartbeatsUntilDead,
@@ -24,12 +27,17 @@ export function transportOptions({ options }: Plan): TransportOptions {
     maxMessageBytes: options.maxMessageBytes,
     maxSessionBufferBytes: options.maxSessionBufferBytes,
     sessionHighWaterBytes: options.sessionHighWaterBytes,
+    readableHighWaterBytes: options.readableHighWaterBytes,
+    maxStreamBufferBytes: options.maxStreamBufferBytes,
+    // Each process its own, as in life: what one holds is not the business of another.
+    budget: new BufferBudget(BUDGET_BYTES),
     codec: codec === 'json' ? JsonCodec : MsgpackCodec,
     extensions: {
-      heartbeat: hasHeartbeatExtension,
-      deadline: hasDeadlineExtension,
-      compact: hasCompactExtension,
-      resume: hasResumeExtension,
+      heartbeat: options.hasHeartbeatExtension,
+      deadline: options.hasDeadlineExtension,
+      compact: options.hasCompactExtension,
+      credit: options.hasCreditExtension,
+      resume: options.hasResumeExtension,
     },
   };
 }

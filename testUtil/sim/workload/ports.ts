@@ -19,7 +19,14 @@ export interface PortSettings {
   readonly maxStreams: number;
   /** One of so many messages is large. */
   readonly largeOneIn: number;
+  /** How much of a stream may wait for a slow reader before the last message, in cost; 0: readers are not slow. */
+  readonly heldBytes: number;
 }
+
+/** So often is a message not read at once, */
+const HOLD = 0.3;
+/** but within so many milliseconds. */
+const HOLD_MS = 400;
 
 const SERVICE = { serviceName: 'sim', procedureName: 'numbers', tracing: { traceparent: '', tracestate: '' } };
 /** What both programs do: open streams of numbered messages, send, compare what comes. */
@@ -29,6 +36,9 @@ abstract class PortProgram implements RunningProgram, NumberReceiver {
   protected readonly random: Random;
   protected streams: NumberStream[] = [];
   #stop: () => void = () => undefined;
+  readonly #reads = new Set<() => void>();
+  /** What is held of a stream. */
+  readonly #held = new Map<string, number>();
 
   constructor(context: ProgramContext, settings: PortSettings) {
     this.context = context;
@@ -42,15 +52,38 @@ abstract class PortProgram implements RunningProgram, NumberReceiver {
 
   close(): void {
     this.#stop();
+    for (const stop of this.#reads) stop();
   }
 
   /** A number was delivered: it must be the next, and whole. */
-  received({ id }: SessionPort, { payload }: IncomingMessage): void {
+  received(port: SessionPort, message: IncomingMessage): void {
+    const { id } = port;
+    const { payload, streamId } = message;
     if (isClosePayload(payload)) return;
     const { m: tag, b: body } = payload as { m: number; b: string }; // only our own programs send here
-    this.context.witness.received(id, tag);
+    this.context.witness.received(id, streamId, tag);
+    if (this.settings.heldBytes > 0 && message.cost !== undefined && this.context.isBusy() && this.random.chance(HOLD))
+      this.#hold(port, message);
     if (body !== bodyOf(tag, this.settings.largeOneIn))
       this.context.witness.contradicted(id, '1', `message ${tag} arrived changed`);
+  }
+
+  /** Reads it later, as a slow reader does. */
+  #hold(port: SessionPort, message: IncomingMessage): void {
+    const { streamId, cost = 0 } = message;
+    const key = `${port.id} ${streamId}`;
+    const held = (this.#held.get(key) ?? 0) + cost;
+    message.isHeld = true;
+    this.#held.set(key, held);
+    // One message more than the window at most: what was there before the last one fits it.
+    if (held - cost > this.settings.heldBytes)
+      this.context.fail('10', `stream ${streamId} holds ${held - cost} that nobody has read, and more comes`);
+    const stop = this.context.clock.after(this.random.between(0, HOLD_MS), () => {
+      this.#reads.delete(stop);
+      this.#held.set(key, (this.#held.get(key) ?? 0) - cost);
+      port.consumed(streamId, cost);
+    });
+    this.#reads.add(stop);
   }
 
   told(stream: NumberStream): void {
@@ -84,7 +117,7 @@ abstract class PortProgram implements RunningProgram, NumberReceiver {
       if (!isDefined) this.context.fail('10', `send failed with ${String(error)}`);
       return false;
     }
-    this.context.witness.sent(stream.port.id, tag);
+    this.context.witness.sent(stream.port.id, stream.id, tag);
     return true;
   }
 

@@ -1,0 +1,354 @@
+import { Type } from '@sinclair/typebox';
+import { afterEach, describe, expect, test } from 'vitest';
+import { createClient } from '../router/client.ts';
+import { Procedure } from '../router/procedures.ts';
+import { Ok } from '../router/result.ts';
+import { createServer } from '../router/server.ts';
+import { createServiceSchema } from '../router/services.ts';
+import { closeAllConnections } from '../testUtil/connections.ts';
+import { createHarness } from '../testUtil/harness.ts';
+import { matrix } from '../testUtil/matrix.ts';
+import { BufferBudget } from '../transport/budget.ts';
+import { SessionBufferFullError } from '../transport/errors.ts';
+import type { ClientTransportOptions, ServerTransportOptions } from '../transport/options.ts';
+import { noExtensions } from './support/extensions.ts';
+
+const WINDOW = 16 * 1024;
+const ITEM = 1_000;
+const text = 'x'.repeat(ITEM);
+/** Items that surely exceed a window, and that surely fit it. */
+const MANY = 100;
+const FEW = 5;
+
+const Item = Type.Object({ i: Type.Number(), text: Type.String() });
+
+/** Something to wait for that the test opens. */
+class Gate {
+  readonly #waiting: (() => void)[] = [];
+  #isOpen = false;
+
+  open(): void {
+    this.#isOpen = true;
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  passed(): Promise<void> {
+    return this.#isOpen ? Promise.resolve() : new Promise((resolve) => this.#waiting.push(resolve));
+  }
+}
+
+/** What the handlers wait for, and what they saw. */
+class Stage {
+  readonly readersMayRead = new Gate();
+  readonly read: number[] = [];
+  readonly written: { accepted: number; refused: boolean }[] = [];
+
+  services() {
+    const stage = this;
+    return {
+      flow: createServiceSchema().define({
+        upload: Procedure.upload({
+          requestInit: Type.Object({}),
+          requestData: Item,
+          responseData: Type.Object({ count: Type.Number() }),
+          async handler({ reqReadable }) {
+            await stage.readersMayRead.passed();
+            for await (const result of reqReadable) if (result.ok) stage.read.push(result.payload.i);
+            return Ok({ count: stage.read.length });
+          },
+        }),
+        impatient: Procedure.upload({
+          requestInit: Type.Object({}),
+          requestData: Item,
+          responseData: Type.Object({}),
+          async handler() {
+            await stage.readersMayRead.passed();
+            return Ok({});
+          },
+        }),
+        ignore: Procedure.stream({
+          requestInit: Type.Object({}),
+          requestData: Item,
+          responseData: Item,
+          async handler({ resWritable }) {
+            resWritable.close();
+          },
+        }),
+        heedful: Procedure.subscription({
+          requestInit: Type.Object({ count: Type.Number() }),
+          responseData: Item,
+          async handler({ reqInit: { count }, resWritable }) {
+            for (let i = 0; i < count; i++) {
+              if (!resWritable.write(Ok({ i, text })) && resWritable.isWritable())
+                await resWritable.waitForWriteReady().catch(() => undefined);
+              stage.written.push({ accepted: i, refused: false });
+            }
+            resWritable.close();
+          },
+        }),
+        heedless: Procedure.subscription({
+          requestInit: Type.Object({ count: Type.Number() }),
+          responseData: Item,
+          async handler({ reqInit: { count }, resWritable }) {
+            for (let i = 0; i < count; i++) resWritable.write(Ok({ i, text }));
+            resWritable.close();
+          },
+        }),
+        add: Procedure.rpc({
+          requestInit: Type.Object({ n: Type.Number() }),
+          responseData: Type.Object({ n: Type.Number() }),
+          async handler({ reqInit: { n } }) {
+            return Ok({ n: n + 1 });
+          },
+        }),
+      }),
+    };
+  }
+}
+
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+
+describe.each(matrix)('flow control over $name', ({ transport, codec }) => {
+  const opened: AsyncDisposable[] = [];
+  afterEach(async () => {
+    for (const harness of opened.splice(0)) await harness[Symbol.asyncDispose]();
+  });
+
+  async function setup(options: ClientTransportOptions & ServerTransportOptions = {}) {
+    const harness = await createHarness({ transport, codec });
+    opened.push(harness);
+    const stage = new Stage();
+    const budget = new BufferBudget(64 * 1024 * 1024);
+    const common = { readableHighWaterBytes: WINDOW, budget, ...options };
+    const serverTransport = harness.server(common);
+    const server = createServer(serverTransport, stage.services());
+    const clientTransport = harness.client(common, 'client-1');
+    const client = createClient<ReturnType<Stage['services']>>(clientTransport);
+    await harness.settled();
+    const coreOf = (side: 'client' | 'server') => {
+      const sessions = side === 'client' ? clientTransport.sessions : serverTransport.sessions;
+      const session = sessions.get(side === 'client' ? 'SERVER' : 'client-1');
+      if (session === undefined) throw new Error(`expected a session of the ${side}`);
+      return session.core;
+    };
+    return { harness, stage, server, serverTransport, clientTransport, client, coreOf, budget };
+  }
+
+  test('an upload that nobody reads waits at its writer, and all of it arrives once it is read', async () => {
+    const { harness, stage, client, coreOf, budget } = await setup();
+    const { reqWritable, finalize } = client.flow.upload.upload({});
+    let isWaiting = 0;
+    for (let i = 0; i < MANY; i++) if (!reqWritable.write({ i, text })) isWaiting += 1;
+    await harness.settled();
+    await harness.advance(11_000);
+    expect(isWaiting).toBeGreaterThan(MANY / 2);
+    // What arrived is one window and one message at most; the rest is here, and acknowledged is only what has left.
+    expect(coreOf('client').bufferedBytes).toBeGreaterThan((MANY - 30) * ITEM);
+    expect(budget.heldBytes).toBeLessThan(MANY * (ITEM + 300) + 2 * WINDOW);
+    let isReady = false;
+    void reqWritable.waitForWriteReady().then(() => {
+      isReady = true;
+    });
+    await harness.settled();
+    expect(isReady).toBe(false);
+    stage.readersMayRead.open();
+    await harness.settled();
+    expect(isReady).toBe(true);
+    const result = finalize();
+    await harness.settled();
+    expect(await result).toEqual({ ok: true, payload: { count: MANY } });
+    expect(stage.read).toEqual(upTo(MANY));
+    await harness.advance(11_000);
+    expect(budget.heldBytes).toBe(0);
+  });
+
+  test('a reader that stops holds up its own writer, and no other call', async () => {
+    const { harness, stage, client } = await setup();
+    const stopped = client.flow.heedful.subscribe({ count: MANY });
+    await harness.settled();
+    await harness.advance(11_000);
+    const written = stage.written.length;
+    expect(written).toBeLessThan(30);
+    const iterated = client.flow.heedful.subscribe({ count: MANY }).resReadable.collect();
+    const sum = client.flow.add.rpc({ n: 1 });
+    await harness.settled();
+    expect(await sum).toEqual({ ok: true, payload: { n: 2 } });
+    expect(await iterated).toHaveLength(MANY);
+    expect(stage.written.length).toBe(written + MANY);
+    // It goes on where it stopped.
+    const rest = stopped.resReadable.collect();
+    await harness.settled();
+    expect((await rest).map((result) => result.ok && result.payload.i)).toEqual(upTo(MANY));
+  });
+
+  test('what a call said last arrives though the call has ended: its reader was slow, not its writer', async () => {
+    const { harness, server, client } = await setup();
+    const { resReadable } = client.flow.heedless.subscribe({ count: MANY });
+    await harness.settled();
+    expect(server.openCalls).toBe(0);
+    const results = resReadable.collect();
+    await harness.settled();
+    expect((await results).map((result) => result.ok && result.payload.i)).toEqual(upTo(MANY));
+  });
+
+  test('who gives up a call whose last words wait for credit frees them', async () => {
+    const { harness, client, coreOf } = await setup();
+    const { resReadable } = client.flow.heedless.subscribe({ count: MANY });
+    await harness.settled();
+    expect(coreOf('server').bufferedBytes).toBeGreaterThan(ITEM);
+    resReadable.break();
+    await harness.settled();
+    await harness.advance(11_000);
+    expect(coreOf('server').bufferedBytes).toBe(0);
+    expect(coreOf('server').streamCount).toBe(0);
+  });
+
+  test('a writer that ignores backpressure is refused by name at its limit, and the session lives', async () => {
+    const { harness, stage, client, coreOf } = await setup({ maxStreamBufferBytes: 32 * 1024 });
+    const { reqWritable, finalize } = client.flow.upload.upload({});
+    let refusal: unknown;
+    let accepted = 0;
+    try {
+      for (; accepted < 10 * MANY; accepted++) reqWritable.write({ i: accepted, text });
+    } catch (error) {
+      refusal = error;
+    }
+    await harness.settled();
+    expect(refusal).toBeInstanceOf(SessionBufferFullError);
+    expect(refusal).toMatchObject({ message: expect.stringContaining('maxStreamBufferBytes (32768)') });
+    expect(accepted).toBeLessThan(MANY);
+    // On the server the writer's call ends, and what it said is gone with it.
+    const overrun = client.flow.heedless.subscribe({ count: 10 * MANY }).resReadable;
+    await harness.settled();
+    const results = overrun.collect();
+    const sum = client.flow.add.rpc({ n: 1 });
+    await harness.settled();
+    expect((await results).at(-1)).toMatchObject({ ok: false, payload: { code: 'SESSION_BUFFER_FULL' } });
+    expect(await sum).toEqual({ ok: true, payload: { n: 2 } });
+    expect(coreOf('client').isConnected).toBe(true);
+    stage.readersMayRead.open();
+    const result = finalize();
+    await harness.settled();
+    expect(await result).toEqual({ ok: true, payload: { count: accepted } });
+  });
+
+  test('survives lost connections: limits are told again, and nothing is lost or doubled', async () => {
+    const { harness, stage, client, clientTransport } = await setup();
+    const { reqWritable, finalize } = client.flow.upload.upload({});
+    const subscription = client.flow.heedful.subscribe({ count: MANY });
+    for (let i = 0; i < MANY; i++) reqWritable.write({ i, text });
+    const result = finalize();
+    await harness.settled();
+    closeAllConnections(clientTransport);
+    // While nothing connects the two, both readers read.
+    harness.link.setReachable(false);
+    stage.readersMayRead.open();
+    const collected = subscription.resReadable.collect();
+    await harness.settled();
+    await harness.advance(1_000);
+    for (let cut = 0; cut < 5; cut++) {
+      harness.link.setReachable(true);
+      clientTransport.endBackoff();
+      await harness.settled();
+      await harness.advance(700);
+      closeAllConnections(clientTransport);
+      await harness.settled();
+    }
+    clientTransport.endBackoff();
+    await harness.advance(11_000);
+    expect(await result).toEqual({ ok: true, payload: { count: MANY } });
+    expect(stage.read).toEqual(upTo(MANY));
+    expect((await collected).map((one) => one.ok && one.payload.i)).toEqual(upTo(MANY));
+  });
+
+  test('an upload that is answered early drops what waited, on both sides', async () => {
+    const { harness, stage, client, coreOf } = await setup();
+    const { reqWritable, finalize } = client.flow.impatient.upload({});
+    for (let i = 0; i < MANY; i++) reqWritable.write({ i, text });
+    await harness.settled();
+    stage.readersMayRead.open();
+    const result = finalize();
+    await harness.settled();
+    expect(await result).toEqual({ ok: true, payload: {} });
+    await harness.advance(11_000);
+    expect(coreOf('client').bufferedBytes).toBe(0);
+    expect(coreOf('client').streamCount + coreOf('server').streamCount).toBe(0);
+  });
+
+  test('a handler that has ended without reading keeps no writer waiting', async () => {
+    const { harness, client, server } = await setup();
+    const { reqWritable, resReadable } = client.flow.ignore.stream({});
+    for (let i = 0; i < MANY; i++) reqWritable.write({ i, text });
+    reqWritable.close();
+    await harness.settled();
+    expect(await resReadable.collect()).toEqual([]);
+    await harness.settled();
+    expect(server.openCalls).toBe(0);
+  });
+
+  test('progress is true: what waits for credit is not confirmed', async () => {
+    const { harness, stage, client } = await setup();
+    const { reqWritable, finalize } = client.flow.upload.upload({});
+    const reports: number[] = [];
+    const values = upTo(MANY).map((i) => ({ i, text }));
+    const writing = reqWritable.writeAll(values, { onConfirmed: (bytes) => reports.push(bytes) });
+    await harness.settled();
+    await harness.advance(11_000);
+    expect(Math.max(0, ...reports)).toBeLessThan(30 * ITEM);
+    stage.readersMayRead.open();
+    await harness.settled();
+    await writing;
+    const result = finalize();
+    await harness.settled();
+    await result;
+    await harness.advance(11_000);
+    expect(reports.at(-1)).toBe(MANY * (ITEM + 8));
+  });
+
+  describe('with a peer that does not speak it', () => {
+    test.each(['server', 'client'] as const)(
+      'the %s holds no more than its bound, and the call fails by name',
+      async (side) => {
+        const limits = {
+          maxSessionBufferBytes: 64 * 1024,
+          maxMessageBytes: 16 * 1024,
+          sessionHighWaterBytes: 32 * 1024,
+        };
+        const { harness, client, coreOf } = await setup({ extensions: noExtensions, ...limits });
+        if (side === 'client') {
+          const { resReadable } = client.flow.heedful.subscribe({ count: 10 * MANY });
+          for (let n = 0; n < 20; n++) {
+            await harness.settled();
+            await harness.advance(1_100);
+          }
+          const results = await resReadable.collect();
+          expect(results.length).toBeLessThan(80);
+          expect(results.at(-1)).toMatchObject({ ok: false, payload: { code: 'SESSION_BUFFER_FULL' } });
+        } else {
+          const { reqWritable, finalize } = client.flow.upload.upload({});
+          for (let i = 0; i < 10 * MANY && reqWritable.isWritable(); i++) {
+            if (reqWritable.write({ i, text })) continue;
+            await harness.settled();
+            await harness.advance(1_100);
+          }
+          expect(await finalize()).toMatchObject({ ok: false, payload: { code: 'UNCAUGHT_ERROR' } });
+        }
+        const sum = client.flow.add.rpc({ n: 1 });
+        await harness.settled();
+        expect(await sum).toEqual({ ok: true, payload: { n: 2 } });
+        expect(coreOf('server').streamCount).toBe(0);
+      },
+    );
+  });
+
+  test('costs calls of one message nothing', async () => {
+    const { harness, client, coreOf } = await setup();
+    const sums = upTo(MANY).map((n) => client.flow.add.rpc({ n }));
+    await harness.settled();
+    expect(await Promise.all(sums)).toEqual(upTo(MANY).map((n) => ({ ok: true, payload: { n: n + 1 } })));
+    expect(coreOf('client').agreement?.extensions?.credit).toEqual({ windowBytes: WINDOW });
+    const few = client.flow.heedful.subscribe({ count: FEW }).resReadable.collect();
+    await harness.settled();
+    expect(await few).toHaveLength(FEW);
+  });
+});

@@ -1,0 +1,54 @@
+import { InvalidOptionsError } from './errors.ts';
+
+/** Of the whole, what is there for whoever comes first; the rest is for those who hold little. */
+const POOL = 1 / 2;
+/** What a session may hold when the pool is used up: one of so many parts of the whole, divided by the sessions that hold anything, */
+const PARTS = 8;
+/** and never more than this. */
+const MOST_FAIR_BYTES = 64 * 1024;
+
+/**
+ * What all sessions of a process may hold together: messages that peers have not confirmed, and messages that nobody has
+ * read yet. Half of it is for whoever comes first. When that is used up a session may still hold its fair share, so that
+ * sessions which hold much stop growing and those which hold little go on; the whole is never exceeded.
+ */
+export class BufferBudget {
+  readonly maxBytes: number;
+  #held = 0;
+  #holders = 0;
+
+  /** @throws {InvalidOptionsError} */
+  constructor(maxBytes: number) {
+    if (!(maxBytes >= 1)) throw new InvalidOptionsError(`maxBytes: expected a number ≥ 1, got ${String(maxBytes)}`);
+    this.maxBytes = maxBytes;
+  }
+
+  /** Held now, all sessions together. */
+  get heldBytes(): number {
+    return this.#held;
+  }
+
+  /** What is left for whoever comes first; never below 0. */
+  get freeBytes(): number {
+    return Math.max(0, this.maxBytes * POOL - this.#held);
+  }
+
+  /** The most that a session may hold which holds so much now. */
+  mostFor(held: number): number {
+    const fair = Math.min(MOST_FAIR_BYTES, this.maxBytes / (PARTS * Math.max(1, this.#holders)));
+    const more = Math.min(this.maxBytes - this.#held, Math.max(this.maxBytes * POOL - this.#held, fair - held));
+    return held + Math.max(0, more);
+  }
+
+  /** @internal What a session holds has changed. */
+  changed(from: number, to: number): void {
+    this.#held += to - from;
+    if (from === 0 && to > 0) this.#holders += 1;
+    if (from > 0 && to === 0) this.#holders -= 1;
+  }
+}
+
+const DEFAULT_BYTES = 256 * 1024 * 1024;
+
+/** The budget of every transport that is not given another: 256 MiB. */
+export const processBudget: BufferBudget = new BufferBudget(DEFAULT_BYTES);

@@ -1,0 +1,64 @@
+import { encodeCompact } from '../compact.ts';
+import type { OutgoingMessage, TransportMessage } from '../message.ts';
+import { encodeFrame } from '../wire.ts';
+import type { Agreement, SessionCore } from './core.ts';
+
+/**
+ * What is kept of a message until it is confirmed: on River's wire a frame, otherwise a part of one.
+ * @throws {CodecError}
+ * @throws {MessageTooLargeError}
+ */
+export function encodeOutgoing(core: SessionCore, message: OutgoingMessage, agreement: Agreement): Uint8Array {
+  const { maxMessageBytes } = core.env.options;
+  if (agreement.extensions?.compact !== undefined)
+    return encodeCompact(agreement.codec, message, deadlineOf(core, message, agreement), maxMessageBytes);
+  for (;;) {
+    const { nextSeq } = core.ledger;
+    const frame = encodeFrame(agreement.codec, envelopeOf(core, message, agreement), maxMessageBytes);
+    // A getter of the payload may have sent something meanwhile, which then has the number.
+    if (core.ledger.nextSeq === nextSeq) return frame;
+  }
+}
+
+function envelopeOf(core: SessionCore, message: OutgoingMessage, agreement: Agreement): TransportMessage {
+  if (message.serviceName !== undefined) return openingEnvelope(core, message, agreement);
+  return {
+    id: core.env.clock.id(),
+    from: core.from,
+    to: core.to,
+    seq: core.ledger.nextSeq,
+    ack: core.ledger.ack,
+    streamId: message.streamId,
+    controlFlags: message.controlFlags,
+    payload: message.payload,
+  };
+}
+
+function openingEnvelope(core: SessionCore, message: OutgoingMessage, agreement: Agreement): TransportMessage {
+  const envelope: TransportMessage = {
+    id: core.env.clock.id(),
+    from: core.from,
+    to: core.to,
+    seq: core.ledger.nextSeq,
+    ack: core.ledger.ack,
+    streamId: message.streamId,
+    controlFlags: message.controlFlags,
+    serviceName: message.serviceName,
+    procedureName: message.procedureName,
+    tracing: message.tracing,
+    payload: message.payload,
+  };
+  const deadline = deadlineOf(core, message, agreement);
+  if (deadline !== undefined) envelope.deadline = deadline;
+  return envelope;
+}
+
+/** In session time, towards a peer that knows of deadlines. */
+function deadlineOf(
+  { zero }: SessionCore,
+  { deadlineAt }: OutgoingMessage,
+  { extensions }: Agreement,
+): number | undefined {
+  if (deadlineAt === undefined || extensions?.deadline === undefined) return undefined;
+  return Math.max(0, Math.round(deadlineAt - zero));
+}

@@ -1,0 +1,165 @@
+import type { StreamReceiver } from '../stream.ts';
+
+/** What a message costs besides its bytes: what holds it in memory costs more than a small message itself. */
+export const MESSAGE_COST = 64;
+
+/** The share of its window that a half consumes before it is told of more. */
+const GRANT_SHARE = 0.5;
+
+/** A message that waits for credit. */
+interface Waiting {
+  readonly bytes: Uint8Array;
+  /** 0: it ends the half, and goes once what is before it has gone. */
+  readonly cost: number;
+  /** Called with the seq after it, once it has one. */
+  onFramed: ((nextSeq: number) => void)[] | undefined;
+}
+
+/**
+ * One stream of a session, both its halves: who hears of it, and, where `credit` is agreed on, what each side may still
+ * send. Limits are absolute, in cost since the stream began. Pure: it knows no session.
+ * @see PROTOCOL.md, "credit"
+ */
+export class StreamFlow {
+  readonly id: string;
+  /** As it travels; -1 for a stream that has a name, which has no credit. */
+  readonly number: number;
+  /** Undefined once the call has ended here; what it said before may still wait for credit. */
+  receiver: StreamReceiver | undefined;
+  /** Writers that wait for credit. */
+  writers: Set<() => void> | undefined;
+  #sent = 0;
+  #limit = Number.POSITIVE_INFINITY;
+  #waiting: (Waiting | undefined)[] | undefined;
+  /** Of {@link #waiting}, what has gone. */
+  #gone = 0;
+  #waitingBytes = 0;
+  #window = Number.POSITIVE_INFINITY;
+  #received = 0;
+  #consumed = 0;
+  #granted = Number.POSITIVE_INFINITY;
+
+  constructor(id: string, number: number, receiver: StreamReceiver) {
+    this.id = id;
+    this.number = number;
+    this.receiver = receiver;
+  }
+
+  /**
+   * It is subject to credit.
+   * @param limit what may be sent from the start
+   * @param window what the peer may send from the start, and how far it may be ahead of what was consumed
+   */
+  begin(limit: number, window: number): void {
+    this.#limit = limit;
+    this.#window = window;
+    this.#granted = window;
+  }
+
+  /** Bytes of messages that wait for credit. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
+  }
+
+  /** Messages that wait for credit. */
+  get waitingCount(): number {
+    return (this.#waiting?.length ?? 0) - this.#gone;
+  }
+
+  /** True while a message could go at once. */
+  get hasCredit(): boolean {
+    return this.#waiting === undefined && this.#sent < this.#limit;
+  }
+
+  /** True if its last word waits for credit: it goes on without its call. */
+  get isDraining(): boolean {
+    return this.#waiting?.at(-1)?.cost === 0;
+  }
+
+  /** Received and not consumed. */
+  get heldCost(): number {
+    return this.#received - this.#consumed;
+  }
+
+  /** What the peer may send in all; to be said again on every connection where it is not the window. */
+  get granted(): number {
+    return this.#granted;
+  }
+
+  /** True where the peer cannot know its limit from the start alone. */
+  get wasGranted(): boolean {
+    return this.#granted > this.#window;
+  }
+
+  /** Takes the cost of a message that goes now. Returns false if it has to wait: {@link wait}. */
+  take(cost: number): boolean {
+    if (this.#waiting !== undefined || (cost > 0 && this.#sent >= this.#limit)) return false;
+    this.#sent += cost;
+    return true;
+  }
+
+  /** Keeps a message until there is credit for it. */
+  wait(bytes: Uint8Array, cost: number): void {
+    this.#waiting ??= [];
+    this.#waiting.push({ bytes, cost, onFramed: undefined });
+    this.#waitingBytes += bytes.length;
+  }
+
+  /** Calls `fn` with the seq after what waits last, once that has one. Only while something waits. */
+  onceFramed(fn: (nextSeq: number) => void): void {
+    const last = this.#waiting?.at(-1);
+    if (last === undefined) return;
+    last.onFramed ??= [];
+    last.onFramed.push(fn);
+  }
+
+  /** The peer may send up to `limit`: a lower one than before says nothing new. Returns true if it does. */
+  allow(limit: number): boolean {
+    if (limit <= this.#limit) return false;
+    this.#limit = limit;
+    return true;
+  }
+
+  /** Takes out the next message that has credit, if any. */
+  next(): Waiting | undefined {
+    const waiting = this.#waiting;
+    const first = waiting?.[this.#gone];
+    if (waiting === undefined || first === undefined || (first.cost > 0 && this.#sent >= this.#limit)) return undefined;
+    waiting[this.#gone] = undefined;
+    this.#gone += 1;
+    this.#sent += first.cost;
+    this.#waitingBytes -= first.bytes.length;
+    if (this.#gone === waiting.length) this.discard();
+    return first;
+  }
+
+  /** Forgets what waits: nobody wants it any more. */
+  discard(): void {
+    this.#waiting = undefined;
+    this.#gone = 0;
+    this.#waitingBytes = 0;
+  }
+
+  /** A message came. Returns false if the peer had no credit for it; one may exceed the limit. */
+  receive(cost: number): boolean {
+    const isAllowed = this.#received < this.#granted;
+    this.#received += cost;
+    return isAllowed;
+  }
+
+  /**
+   * So much of what came was read.
+   * @param share how far ahead the peer may be from now on, at most the window; what was granted stays granted
+   * @returns true if the peer is to be told of a new limit
+   */
+  consume(cost: number, share: number): boolean {
+    this.#consumed = Math.min(this.#received, this.#consumed + cost);
+    // One message at least, once everything is read: otherwise nothing would ever move again.
+    const limit = this.#consumed + Math.max(1, Math.min(this.#window, share));
+    if (limit <= this.#granted) return false;
+    const isWaitedFor = this.#received >= this.#granted;
+    if (!isWaitedFor && limit - this.#granted < this.#window * GRANT_SHARE) return false;
+    this.#granted = limit;
+    return true;
+  }
+}

@@ -1,0 +1,179 @@
+import { type Credit, streamNumber } from '../compact.ts';
+import { HoldfastError, TooManyStreamsError } from '../errors.ts';
+import { ControlFlags } from '../message.ts';
+import type { SettledTransportOptions } from '../options.ts';
+import type { StreamReceiver } from '../stream.ts';
+import { MESSAGE_COST, StreamFlow } from './streamFlow.ts';
+
+const FREE = ControlFlags.StreamOpen | ControlFlags.StreamClose | ControlFlags.StreamCancel;
+
+/** What a message costs its half: opening, closing and cancelling cost nothing. */
+export function costOf(controlFlags: number, bytes: number): number {
+  return (controlFlags & FREE) === 0 ? bytes + MESSAGE_COST : 0;
+}
+
+/**
+ * The streams of one session: who hears of which, what of them was received and not read, and which limits the peer is to
+ * be told. Nothing here grows with messages, and nothing looks at more than the stream that it is about.
+ */
+export class StreamTable {
+  readonly #options: SettledTransportOptions;
+  readonly #flows = new Map<string, StreamFlow>();
+  /** Limits that the peer was not told yet. */
+  #due: Set<StreamFlow> | undefined;
+  #held = 0;
+  #waitingBytes = 0;
+  #waitingCount = 0;
+  /** What either side may send on a stream from the start: infinite without `credit`, and until the first answer. */
+  #limit = Number.POSITIVE_INFINITY;
+  #window = Number.POSITIVE_INFINITY;
+
+  constructor(options: SettledTransportOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * `credit` is agreed on.
+   * @param limit what we may send on a stream from its start
+   */
+  agree(limit: number): void {
+    this.#limit = limit;
+    this.#window = this.#options.readableHighWaterBytes;
+    for (const flow of this.#flows.values()) if (flow.number > 0) flow.begin(limit, this.#window);
+  }
+
+  /** Bytes of messages that wait for credit, all streams together. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
+  }
+
+  get waitingCount(): number {
+    return this.#waitingCount;
+  }
+
+  /** Streams that are open here, or have something to send. */
+  get size(): number {
+    return this.#flows.size;
+  }
+
+  /** Cost of what was received and not read, all streams together. */
+  get heldCost(): number {
+    return this.#held;
+  }
+
+  get hasDue(): boolean {
+    return this.#due !== undefined;
+  }
+
+  /** Ids of the streams that are open here; a snapshot. */
+  get ids(): string[] {
+    return [...this.#flows.values()].filter(({ receiver }) => receiver !== undefined).map(({ id }) => id);
+  }
+
+  get(streamId: string): StreamFlow | undefined {
+    return this.#flows.get(streamId);
+  }
+
+  has(streamId: string): boolean {
+    return this.#flows.get(streamId)?.receiver !== undefined;
+  }
+
+  /**
+   * @throws {TooManyStreamsError}
+   * @throws {HoldfastError} `STREAM_IN_USE`
+   */
+  open(streamId: string, receiver: StreamReceiver): void {
+    if (this.#flows.has(streamId))
+      throw new HoldfastError('STREAM_IN_USE', `stream ${streamId} is already open in this session`);
+    const { maxStreamsPerSession } = this.#options;
+    if (this.#flows.size >= maxStreamsPerSession) throw new TooManyStreamsError(maxStreamsPerSession);
+    const flow = new StreamFlow(streamId, streamNumber(streamId), receiver);
+    // A stream that has a name has no credit: frames name it by its number.
+    if (flow.number > 0) flow.begin(this.#limit, this.#window);
+    this.#flows.set(streamId, flow);
+  }
+
+  /** Its call has ended here. What it said last may still wait for credit, and then goes when there is some. */
+  close(streamId: string): void {
+    const flow = this.#flows.get(streamId);
+    if (flow === undefined) return;
+    this.#held -= flow.heldCost;
+    this.#due?.delete(flow);
+    flow.receiver = undefined;
+    flow.writers = undefined;
+    if (!flow.isDraining) this.discard(flow);
+  }
+
+  /** Keeps a message until the peer allows it. */
+  wait(flow: StreamFlow, bytes: Uint8Array, cost: number): void {
+    flow.wait(bytes, cost);
+    this.#waitingBytes += bytes.length;
+    this.#waitingCount += 1;
+  }
+
+  /** Hands over what has credit by now, one message of each stream after the other. */
+  release(flows: readonly StreamFlow[], frame: (bytes: Uint8Array) => number): void {
+    for (let isMoving = true; isMoving; ) {
+      isMoving = false;
+      for (const flow of flows) {
+        const message = flow.next();
+        if (message === undefined) continue;
+        isMoving = true;
+        this.#waitingBytes -= message.bytes.length;
+        this.#waitingCount -= 1;
+        const nextSeq = frame(message.bytes);
+        for (const fn of message.onFramed ?? []) fn(nextSeq);
+      }
+    }
+    for (const flow of flows) if (flow.receiver === undefined && !flow.isDraining) this.#flows.delete(flow.id);
+  }
+
+  /** What waits for credit is not wanted any more. */
+  discard(flow: StreamFlow): void {
+    this.#waitingBytes -= flow.waitingBytes;
+    this.#waitingCount -= flow.waitingCount;
+    flow.discard();
+    if (flow.receiver === undefined) this.#flows.delete(flow.id);
+  }
+
+  /** A message that somebody will read later was received. */
+  hold(cost: number): void {
+    this.#held += cost;
+  }
+
+  /** So much of what was received was read. Returns true if the peer is to be told. */
+  consumed(flow: StreamFlow, cost: number, share: number): boolean {
+    this.#held -= cost;
+    if (!flow.consume(cost, share)) return false;
+    this.#due ??= new Set();
+    this.#due.add(flow);
+    return true;
+  }
+
+  /** Everything that the peer was told on earlier connections has to be said again on a new one. */
+  repeat(): void {
+    for (const flow of this.#flows.values()) {
+      if (flow.receiver === undefined || !flow.wasGranted) continue;
+      this.#due ??= new Set();
+      this.#due.add(flow);
+    }
+  }
+
+  /** Takes out what the peer is to be told. */
+  takeDue(): Credit[] {
+    const due = this.#due;
+    this.#due = undefined;
+    return due === undefined ? [] : [...due].map(({ number, granted }) => ({ stream: number, limit: granted }));
+  }
+
+  /** Everybody who hears of a stream; the table is empty afterwards. */
+  drain(): StreamReceiver[] {
+    const receivers = [...this.#flows.values()].map(({ receiver }) => receiver);
+    this.#flows.clear();
+    this.#due = undefined;
+    this.#held = 0;
+    this.#waitingBytes = 0;
+    this.#waitingCount = 0;
+    return receivers.filter((receiver) => receiver !== undefined);
+  }
+}
