@@ -14,19 +14,27 @@ function rowsOf(figures: readonly Figure[]): string[][] {
 
 /** For a terminal. */
 export function plainTable(figures: readonly Figure[]): string {
-  const rows = [[...HEAD], ...rowsOf(figures)];
-  const widths = HEAD.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const line = (row: string[]) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd();
-  const [head = '', ...body] = rows.map(line);
-  return [head, '─'.repeat(widths.reduce((sum, width) => sum + width + 2, -2)), ...body].join('\n');
+  return plainGrid(HEAD, rowsOf(figures));
 }
 
 /** The same in Markdown. */
 export function markdownTable(figures: readonly Figure[]): string {
+  return markdownGrid(HEAD, rowsOf(figures));
+}
+
+/** Any table for a terminal. */
+export function plainGrid(head: readonly string[], body: readonly (readonly string[])[]): string {
+  const widths = head.map((_, column) => Math.max(...[head, ...body].map((row) => row[column]?.length ?? 0)));
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd();
+  return [line(head), '─'.repeat(widths.reduce((sum, width) => sum + width + 2, -2)), ...body.map(line)].join('\n');
+}
+
+/** Any table in Markdown. */
+export function markdownGrid(head: readonly string[], body: readonly (readonly string[])[]): string {
   const line = (row: readonly string[]) => `| ${row.join(' | ')} |`;
-  return [line(HEAD), line(HEAD.map(() => '---')), ...rowsOf(figures).map(line)].join('\n');
+  return [line(head), line(head.map(() => '---')), ...body.map(line)].join('\n');
 }

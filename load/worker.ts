@@ -21,6 +21,14 @@ interface Asked {
 type Asking<F extends (argument: never) => unknown> =
   Parameters<F> extends [infer Argument] ? [argument: Argument, timeoutMs?: number] : [];
 
+/** Which script a process runs, and how. */
+export interface WorkerOptions {
+  /** Default: the one of its name beside this file. */
+  script?: URL;
+  /** What the script finds in `process.argv`. */
+  scriptArguments?: readonly string[];
+}
+
 const running = new Set<ChildProcess>();
 
 /** Ends every process that was started, at once. */
@@ -37,13 +45,13 @@ export class Worker<C extends Commands> {
   #next = 0;
 
   /**
-   * @param name of the script beside this one, without its ending
+   * @param name for messages; of the script beside this one, without its ending, where no other is given
    * @param core to run on; undefined: any
    */
-  constructor(name: string, core: number | undefined) {
+  constructor(name: string, core: number | undefined, { script, scriptArguments = [] }: WorkerOptions = {}) {
     this.#name = name;
-    const script = fileURLToPath(new URL(`./${name}.js`, import.meta.url));
-    const node = [process.execPath, '--expose-gc', script];
+    const path = fileURLToPath(script ?? new URL(`./${name}.js`, import.meta.url));
+    const node = [process.execPath, '--expose-gc', path, ...scriptArguments];
     const [command = '', ...args] = core === undefined ? node : ['taskset', '-c', String(core), ...node];
     this.#child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     running.add(this.#child);

@@ -1,0 +1,61 @@
+import type { LibraryName } from './library.ts';
+import { type Cores, Pair } from './pair.ts';
+import type { Row } from './rows.ts';
+
+/** How long a measurement takes, and how often it is made. */
+export interface Effort {
+  repetitions: number;
+  /** Of one measurement. */
+  ms: number;
+  /** Of one that does not count, before the first that does. */
+  warmUpMs: number;
+}
+
+/** The figures of one row, one for each repetition; undefined where a library cannot do it. */
+export type Figures = Map<LibraryName, number[] | undefined>;
+
+/** Measures a row, the libraries in turn in each repetition: a slow moment of the machine is everybody's. */
+export async function measure(row: Row, names: readonly LibraryName[], effort: Effort, cores: Cores): Promise<Figures> {
+  const figures: Figures = new Map(names.map((name) => [name, []]));
+  const note = async (pair: Pair) => {
+    const figure = await row.measure(pair, effort.ms);
+    if (figure === undefined) figures.set(pair.library, undefined);
+    else figures.get(pair.library)?.push(figure);
+  };
+  if (row.isFresh === true) {
+    for (let i = 0; i < effort.repetitions; i++)
+      for (const name of inTurn(names, i)) await withPairs([name], row, cores, (pairs) => eachOf(pairs, note));
+    return figures;
+  }
+  await withPairs(names, row, cores, async (pairs) => {
+    await eachOf(pairs, (pair) => row.measure(pair, effort.warmUpMs));
+    for (let i = 0; i < effort.repetitions; i++) await eachOf(inTurn(pairs, i), note);
+  });
+  return figures;
+}
+
+async function withPairs(
+  names: readonly LibraryName[],
+  row: Row,
+  cores: Cores,
+  run: (pairs: readonly Pair[]) => Promise<void>,
+): Promise<void> {
+  const pairs: Pair[] = [];
+  try {
+    for (const name of names) pairs.push(await Pair.start(name, cores));
+    await eachOf(pairs, row.prepare);
+    await run(pairs);
+    await eachOf(pairs, (pair) => pair.audit());
+  } finally {
+    await Promise.all(pairs.map((pair) => pair.kill()));
+  }
+}
+
+async function eachOf(pairs: readonly Pair[], step: (pair: Pair) => Promise<unknown>): Promise<void> {
+  for (const pair of pairs) await step(pair);
+}
+
+/** Nobody is always the first. */
+function inTurn<T>(all: readonly T[], repetition: number): readonly T[] {
+  return repetition % 2 === 0 ? all : [...all].reverse();
+}

@@ -1,0 +1,25 @@
+/**
+ * Ours against plain `ws` in under a minute: prints the ratios with their targets, and fails if one is missed. Needs
+ * nothing that the library does not have. Run it with `npm run bench:quick`.
+ */
+import { plainGrid } from '../load/table.ts';
+import { type Effort, measure } from './measuring.ts';
+import { coresToUse, endWithChildren } from './processes.ts';
+import { rows } from './rows.ts';
+import { judge } from './verdict.ts';
+
+const EFFORT: Effort = { repetitions: 3, ms: 300, warmUpMs: 600 };
+const GIVE_UP_MS = 120_000;
+
+endWithChildren(GIVE_UP_MS);
+const cores = coresToUse();
+const lines: string[][] = [];
+let missed = 0;
+for (const row of rows) {
+  const { measured, target, ok } = judge(row, await measure(row, ['ws', 'holdfast'], EFFORT, cores));
+  lines.push([row.title, measured, target, ok ? 'ok' : 'MISSED']);
+  if (!ok) missed += 1;
+}
+console.log(plainGrid(['', 'measured', 'target', ''], lines));
+console.log(missed === 0 ? 'Every target is met.' : `${missed} targets are missed.`);
+process.exit(missed === 0 ? 0 : 1);

@@ -1,0 +1,130 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Pair } from './pair.ts';
+
+/** What is asked of ours: a ratio to plain `ws`, or a number whatever the others do. */
+export interface Target {
+  of: 'ratio' | 'figure';
+  /** Ours may be at most, or must be at least, this. */
+  bound: 'at most' | 'at least';
+  value: number;
+}
+
+/** One line of the table. */
+export interface Row {
+  title: string;
+  unit: string;
+  target: Target;
+  /** Whether each repetition needs processes that have done nothing yet. */
+  isFresh?: boolean;
+  /** Once, before the first measurement. */
+  prepare(pair: Pair): Promise<unknown>;
+  /** Undefined where the library cannot do it. */
+  measure(pair: Pair, ms: number): Promise<number | undefined>;
+}
+
+const IN_FLIGHT = 64;
+const BYTES_IN_FLIGHT = 8;
+const BATCH = 10_000;
+const COUNTED_CALLS = 1_000;
+const IDLE_CLIENTS = 1_000;
+const SETTLE_MS = 500;
+const SUBSCRIBERS = 500;
+const MISSED = 10_000;
+
+const ratio = (bound: Target['bound'], value: number): Target => ({ of: 'ratio', bound, value });
+const figure = (bound: Target['bound'], value: number): Target => ({ of: 'figure', bound, value });
+
+const one = ({ client, port }: Pair) => client.ask('connect', { port, count: 1 });
+
+async function subscribers({ client, port }: Pair, count: number): Promise<void> {
+  await client.ask('connect', { port, count });
+  await client.ask('subscribe');
+}
+
+/** What is measured, in the order of the table. */
+export const rows: readonly Row[] = [
+  {
+    title: 'one call at a time, median',
+    unit: 'µs',
+    target: ratio('at most', 1.15),
+    prepare: one,
+    measure: ({ client }, ms) => client.ask('latency', { ms }),
+  },
+  {
+    title: `${IN_FLIGHT} calls in flight`,
+    unit: 'calls/s',
+    target: ratio('at least', 1.5),
+    prepare: one,
+    measure: ({ client }, ms) => client.ask('callsPerSecond', { ms, lanes: IN_FLIGHT }),
+  },
+  {
+    title: 'stream to the client',
+    unit: 'messages/s',
+    target: ratio('at least', 3),
+    prepare: one,
+    measure: ({ client }, ms) => client.ask('download', { ms }),
+  },
+  {
+    title: `stream to the server, ${BATCH.toLocaleString('en')} at a time`,
+    unit: 'messages/s',
+    target: ratio('at least', 3),
+    prepare: one,
+    measure: ({ client }, ms) => client.ask('upload', { ms, batch: BATCH }),
+  },
+  {
+    title: 'stream to the server, heeding backpressure',
+    unit: 'messages/s',
+    target: ratio('at least', 3),
+    prepare: one,
+    measure: ({ client }, ms) => client.ask('upload', { ms, batch: undefined }),
+  },
+  {
+    title: `64 KiB of bytes echoed, ${BYTES_IN_FLIGHT} in flight`,
+    unit: 'MB/s one way',
+    target: ratio('at least', 0.9),
+    prepare: one,
+    measure: ({ client }, ms) => client.ask('bytes', { ms, lanes: BYTES_IN_FLIGHT }),
+  },
+  {
+    title: 'on the wire per small call, both ways',
+    unit: 'B',
+    target: figure('at most', 80),
+    prepare: one,
+    async measure({ client, server }) {
+      const before = await server.ask('socketBytes');
+      await client.ask('calls', { count: COUNTED_CALLS });
+      return ((await server.ask('socketBytes')) - before) / COUNTED_CALLS;
+    },
+  },
+  {
+    title: `server memory per idle client, of ${IDLE_CLIENTS.toLocaleString('en')}`,
+    unit: 'kB',
+    target: ratio('at most', 1.2),
+    isFresh: true,
+    prepare: async () => undefined,
+    async measure({ client, server, port }) {
+      const before = await server.ask('rss');
+      await client.ask('connect', { port, count: IDLE_CLIENTS });
+      await pause(SETTLE_MS);
+      return ((await server.ask('rss')) - before) / IDLE_CLIENTS / 1_000;
+    },
+  },
+  {
+    title: `one event to ${SUBSCRIBERS} subscribers`,
+    unit: 'deliveries/s',
+    target: ratio('at least', 1),
+    prepare: (pair) => subscribers(pair, SUBSCRIBERS),
+    measure: ({ client }, ms) => client.ask('deliveries', { ms }),
+  },
+  {
+    title: `${MISSED.toLocaleString('en')} messages after a reconnect, from open to last`,
+    unit: 'ms',
+    target: figure('at most', 50),
+    prepare: (pair) => subscribers(pair, 1),
+    async measure({ client, server }) {
+      if (!(await client.ask('cut'))) return undefined;
+      await server.ask('publishToAbsent', { messages: MISSED, timeoutMs: 5_000 });
+      return client.ask('catchUp', { messages: MISSED });
+    },
+  },
+];
