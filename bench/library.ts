@@ -25,13 +25,15 @@ export interface Cut {
 
 /** A library in a clients' process. */
 export interface ClientSide {
+  /** Resolves once a call was answered. */
   connect(port: number): Promise<Connected>;
   audit?: ClientAudit | undefined;
 }
 
 /** A library in a server's process. */
 export interface ServerSide {
-  listen(): Promise<{ port: number }>;
+  /** @param recovers with connections that can be recovered, where a library has that as an option */
+  listen(recovers: boolean): Promise<{ port: number }>;
   /** Tells all subscribers, also those that are away where the library keeps it for them. */
   publish?(message: Small): void;
   /** Clients whose connection is open. */
@@ -67,7 +69,7 @@ export interface Exchanged {
 }
 
 /** The libraries, in the order of the table's columns. */
-export const libraries = ['holdfast', 'ws'] as const;
+export const libraries = ['holdfast', 'ws', 'Socket.IO', 'tRPC', 'gRPC', 'capnweb'] as const;
 export type LibraryName = (typeof libraries)[number];
 
 /** A process loads its own library and no other: what they weigh is measured. */
@@ -76,6 +78,13 @@ export const sides: Readonly<
 > = {
   holdfast: { server: () => import('./holdfast/server.ts'), client: () => import('./holdfast/client.ts') },
   ws: { server: () => import('./ws/server.ts'), client: () => import('./ws/client.ts') },
+  'Socket.IO': {
+    server: () => import('./rivals/socketioServer.ts'),
+    client: () => import('./rivals/socketioClient.ts'),
+  },
+  tRPC: { server: () => import('./rivals/trpcServer.ts'), client: () => import('./rivals/trpcClient.ts') },
+  gRPC: { server: () => import('./rivals/grpcServer.ts'), client: () => import('./rivals/grpcClient.ts') },
+  capnweb: { server: () => import('./rivals/capnwebServer.ts'), client: () => import('./rivals/capnwebClient.ts') },
 };
 
 /** @throws {TypeError} for a name that is none of {@link libraries} */

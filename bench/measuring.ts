@@ -42,7 +42,7 @@ async function withPairs(
 ): Promise<void> {
   const pairs: Pair[] = [];
   try {
-    for (const name of names) pairs.push(await Pair.start(name, cores));
+    for (const name of names) pairs.push(await Pair.start(name, cores, row.recovers === true));
     await eachOf(pairs, row.prepare);
     await run(pairs);
     await eachOf(pairs, (pair) => pair.audit());

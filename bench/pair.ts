@@ -28,14 +28,15 @@ export class Pair {
     this.port = port;
   }
 
-  static async start(library: LibraryName, cores: Cores): Promise<Pair> {
+  /** @param recovers with connections that can be recovered, where a library has that as an option */
+  static async start(library: LibraryName, cores: Cores, recovers: boolean): Promise<Pair> {
     const worker = (side: 'server' | 'client') => ({
       script: new URL(`./${side}.js`, import.meta.url),
       scriptArguments: [library],
     });
     const server = new Worker<ServerCommands>(`${library} server`, cores.server, worker('server'));
     const client = new Worker<ClientCommands>(`${library} client`, cores.client, worker('client'));
-    const { port } = await server.ask('listen');
+    const { port } = await server.ask('listen', { recovers });
     return new Pair(library, server, client, port);
   }
 

@@ -16,6 +16,8 @@ export interface Row {
   target: Target;
   /** Whether each repetition needs processes that have done nothing yet. */
   isFresh?: boolean;
+  /** Whether connections must be recoverable. Ours always are. */
+  recovers?: boolean;
   /** Once, before the first measurement. */
   prepare(pair: Pair): Promise<unknown>;
   /** Undefined where the library cannot do it. */
@@ -120,6 +122,7 @@ export const rows: readonly Row[] = [
     title: `${MISSED.toLocaleString('en')} messages after a reconnect, from open to last`,
     unit: 'ms',
     target: figure('at most', 50),
+    recovers: true,
     prepare: (pair) => subscribers(pair, 1),
     async measure({ client, server }) {
       if (!(await client.ask('cut'))) return undefined;

@@ -10,7 +10,7 @@ countSockets();
 const { server } = await sides[libraryNamed(process.argv[2])].server();
 
 const commands = {
-  listen: () => server.listen(),
+  listen: ({ recovers }: { recovers: boolean }) => server.listen(recovers),
   rss: async () => (await memory({ collected: false })).rss,
   socketBytes,
   /** Once every client is away, publishes to the subscribers. */

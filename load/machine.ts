@@ -24,6 +24,12 @@ export function describeMachine(pinned: boolean): Machine {
   };
 }
 
+/** For people, without a full stop. */
+export function printMachine({ cpu, cores, memoryGB, system, node, pinned }: Machine): string {
+  const where = pinned ? 'on a core each' : 'not pinned to cores';
+  return `${cpu}, ${cores} cores, ${memoryGB} GB, ${system}, Node ${node}; server and clients ${where}`;
+}
+
 /** Files and sockets that a process may have open: Node itself raises its soft limit to the hard one. */
 export function openFilesLimit(): number {
   const { stdout } = spawnSync('sh', ['-c', 'ulimit -Hn'], { encoding: 'utf8' });

@@ -8,7 +8,7 @@ export interface Line {
   dashed?: boolean;
 }
 
-/** One plot, with its axes from zero. */
+/** One plot, with its axes from zero, or the horizontal one in powers of ten. */
 export interface Panel {
   title: string;
   /** Under the horizontal axis, with its unit. */
@@ -22,6 +22,8 @@ export interface Panel {
   lines: Line[];
   /** A limit on the horizontal axis. */
   xLimit?: number;
+  /** Where a logarithmic horizontal axis begins, a power of ten. */
+  xLogFrom?: number;
 }
 
 const WIDTH = 360;
@@ -33,12 +35,12 @@ const BOTTOM = 48;
 const TICKS = 4;
 
 /** Panels side by side, as an SVG. */
-export function plot(panels: readonly Panel[]): string {
+export function plot(title: string, panels: readonly Panel[]): string {
   const width = WIDTH * panels.length;
   const body = panels.map((panel, i) => `<g transform="translate(${i * WIDTH},0)">\n${draw(panel)}\n</g>`);
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${HEIGHT}" width="${width}" height="${HEIGHT}" font-family="sans-serif" font-size="11">`,
-    '<title>Sessions resumed after a cut and a restart; heap over reconnects</title>',
+    `<title>${escaped(title)}</title>`,
     `<rect width="${width}" height="${HEIGHT}" fill="white"/>`,
     ...body,
     '</svg>',
@@ -49,17 +51,19 @@ export function plot(panels: readonly Panel[]): string {
 function draw(panel: Panel): string {
   const right = WIDTH - RIGHT;
   const bottom = HEIGHT - BOTTOM;
-  const x = (value: number) => round(LEFT + (value / panel.xEnd) * (right - LEFT));
+  const share =
+    panel.xLogFrom === undefined ? (value: number) => value / panel.xEnd : logShare(panel.xLogFrom, panel.xEnd);
+  const x = (value: number) => round(LEFT + share(value) * (right - LEFT));
   const y = (value: number) => round(bottom - (value / panel.yEnd) * (bottom - TOP));
   const parts = [text(LEFT, 20, panel.title, 'start', '#222', 13)];
   for (let i = 0; i <= TICKS; i++) {
-    const [atX, atY] = [(panel.xEnd * i) / TICKS, (panel.yEnd * i) / TICKS];
+    const atY = (panel.yEnd * i) / TICKS;
     parts.push(
       `<line x1="${LEFT}" x2="${right}" y1="${y(atY)}" y2="${y(atY)}" stroke="#e4e4e4"/>`,
       text(LEFT - 6, y(atY) + 4, panel.printY(atY), 'end'),
-      text(x(atX), bottom + 16, panel.printX(atX), 'middle'),
     );
   }
+  for (const atX of ticksOf(panel)) parts.push(text(x(atX), bottom + 16, panel.printX(atX), 'middle'));
   parts.push(text((LEFT + right) / 2, HEIGHT - 12, panel.x, 'middle'));
   if (panel.xLimit !== undefined) {
     const at = x(panel.xLimit);
@@ -79,9 +83,24 @@ function draw(panel: Panel): string {
   return parts.join('\n');
 }
 
-function text(x: number, y: number, content: string, anchor: string, color = '#555', size = 11): string {
-  const safe = content.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
-  return `<text x="${x}" y="${y}" text-anchor="${anchor}" fill="${color}" font-size="${size}">${safe}</text>`;
+function ticksOf({ xEnd, xLogFrom }: Panel): number[] {
+  if (xLogFrom === undefined) return Array.from({ length: TICKS + 1 }, (_, i) => (xEnd * i) / TICKS);
+  const ticks: number[] = [];
+  for (let tick = xLogFrom; tick <= xEnd; tick *= 10) ticks.push(tick);
+  return ticks;
+}
+
+function logShare(from: number, to: number): (value: number) => number {
+  return (value) => Math.log(value / from) / Math.log(to / from);
+}
+
+/** A line of text in an SVG. */
+export function text(x: number, y: number, content: string, anchor: string, color = '#555', size = 11): string {
+  return `<text x="${x}" y="${y}" text-anchor="${anchor}" fill="${color}" font-size="${size}">${escaped(content)}</text>`;
+}
+
+function escaped(content: string): string {
+  return content.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 }
 
 function round(value: number): number {
