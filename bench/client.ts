@@ -1,9 +1,10 @@
 /** A clients' process: the library that its first argument names, and nothing of the others. */
 import { obey } from '../load/commands.ts';
 import { inWaves } from '../load/waiting.ts';
-import { PAYLOAD_BYTES, small, type Writing } from './application.ts';
+import { small, type Writing } from './application.ts';
 import { Arrivals } from './arrivals.ts';
 import { type Connected, libraryNamed, sides } from './library.ts';
+import { perSecond } from './perSecond.ts';
 import { medianOf } from './statistics.ts';
 
 const { client } = await sides[libraryNamed(process.argv[2])].client();
@@ -14,20 +15,6 @@ function first(): Connected {
   const [one] = connected;
   if (one === undefined) throw new Error('not connected');
   return one;
-}
-
-/** Goes on for `ms`, several at a time. Returns how often it was done in a second. */
-async function perSecond(ms: number, lanes: number, step: () => Promise<unknown>): Promise<number> {
-  let done = 0;
-  const startedAt = performance.now();
-  const lane = async () => {
-    while (performance.now() - startedAt < ms) {
-      await step();
-      done += 1;
-    }
-  };
-  await Promise.all(Array.from({ length: lanes }, lane));
-  return done / ((performance.now() - startedAt) / 1_000);
 }
 
 /** Far more than anybody writes in a window of time. */
@@ -60,12 +47,13 @@ const commands = {
   async calls({ count }: { count: number }): Promise<void> {
     for (let n = 0; n < count; n++) await first().echo(small(n));
   },
-  callsPerSecond({ ms, lanes }: { ms: number; lanes: number }): Promise<number> {
-    const one = first();
+  /** @param spread over all clients, in turn; otherwise by the first */
+  callsPerSecond({ ms, lanes, spread = false }: { ms: number; lanes: number; spread?: boolean }): Promise<number> {
+    const all = spread ? connected : [first()];
     let n = 0;
     return perSecond(ms, lanes, async () => {
       const asked = n++;
-      const { n: answered } = await one.echo(small(asked));
+      const { n: answered } = await (all[asked % all.length] ?? first()).echo(small(asked));
       if (answered !== asked) throw new Error(`asked with ${asked}, and got ${answered}`);
     });
   },
@@ -97,16 +85,16 @@ const commands = {
     return received / ((performance.now() - startedAt) / 1_000);
   },
   /** Megabytes a second in one direction. */
-  async bytes({ ms, lanes }: { ms: number; lanes: number }): Promise<number | undefined> {
+  async bytes({ ms, lanes, size }: { ms: number; lanes: number; size: number }): Promise<number | undefined> {
     const one = first();
     if (one.echoBytes === undefined) return undefined;
-    const bytes = new Uint8Array(PAYLOAD_BYTES).map((_, i) => i);
+    const bytes = new Uint8Array(size).map((_, i) => i);
     const echo = one.echoBytes.bind(one);
     const calls = await perSecond(ms, lanes, async () => {
       const { length } = await echo(bytes);
-      if (length !== PAYLOAD_BYTES) throw new Error(`expected ${PAYLOAD_BYTES} bytes back, got ${length}`);
+      if (length !== size) throw new Error(`expected ${size} bytes back, got ${length}`);
     });
-    return (calls * PAYLOAD_BYTES) / 1e6;
+    return (calls * size) / 1e6;
   },
   /** All of them. */
   async subscribe(): Promise<void> {

@@ -55,7 +55,7 @@ async function eachOf(pairs: readonly Pair[], step: (pair: Pair) => Promise<unkn
   for (const pair of pairs) await step(pair);
 }
 
-/** Nobody is always the first. */
-function inTurn<T>(all: readonly T[], repetition: number): readonly T[] {
+/** What is measured in a repetition, in such an order that nobody is always the first. */
+export function inTurn<T>(all: readonly T[], repetition: number): readonly T[] {
   return repetition % 2 === 0 ? all : [...all].reverse();
 }

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { PAYLOAD_BYTES } from './application.ts';
 import type { Pair } from './pair.ts';
 
 /** What is asked of ours: a ratio to plain `ws`, or a number whatever the others do. */
@@ -85,7 +86,7 @@ export const rows: readonly Row[] = [
     unit: 'MB/s one way',
     target: ratio('at least', 0.9),
     prepare: one,
-    measure: ({ client }, ms) => client.ask('bytes', { ms, lanes: BYTES_IN_FLIGHT }),
+    measure: ({ client }, ms) => client.ask('bytes', { ms, lanes: BYTES_IN_FLIGHT, size: PAYLOAD_BYTES }),
   },
   {
     title: 'on the wire per small call, both ways',

@@ -34,14 +34,18 @@ const TOP = 40;
 const BOTTOM = 48;
 const TICKS = 4;
 
-/** Panels side by side, as an SVG. */
-export function plot(title: string, panels: readonly Panel[]): string {
-  const width = WIDTH * panels.length;
-  const body = panels.map((panel, i) => `<g transform="translate(${i * WIDTH},0)">\n${draw(panel)}\n</g>`);
+/** Panels side by side, as an SVG; in several lines where there are more than `columns`. */
+export function plot(title: string, panels: readonly Panel[], columns = panels.length): string {
+  const width = WIDTH * columns;
+  const height = HEIGHT * Math.ceil(panels.length / columns);
+  const body = panels.map((panel, i) => {
+    const [x, y] = [(i % columns) * WIDTH, Math.floor(i / columns) * HEIGHT];
+    return `<g transform="translate(${x},${y})">\n${draw(panel)}\n</g>`;
+  });
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${HEIGHT}" width="${width}" height="${HEIGHT}" font-family="sans-serif" font-size="11">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="11">`,
     `<title>${escaped(title)}</title>`,
-    `<rect width="${width}" height="${HEIGHT}" fill="white"/>`,
+    `<rect width="${width}" height="${height}" fill="white"/>`,
     ...body,
     '</svg>',
     '',
