@@ -25,7 +25,7 @@ const LANES = 64;
 const BYTES_LANES = 8;
 
 /** What a message counts in the library's bounds: its own bytes, and what the objects around them weigh. */
-const MESSAGE_BYTES = 192 + 34;
+const MESSAGE_BYTES = 192 + 42;
 /** Besides those that are held back: about what the default high water lets through. */
 const IN_FLIGHT = 4_500;
 
