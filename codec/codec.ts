@@ -14,6 +14,18 @@ export interface Codec {
    * @throws {CodecError} `CODEC_DECODE` if the bytes are not exactly one well-formed value
    */
   fromBuffer(bytes: Uint8Array): unknown;
+  /**
+   * The same as {@link toBuffer}, in memory that the next call writes to again: for whoever copies it at once. Optional.
+   */
+  toScratch?(value: unknown): Uint8Array;
+  /** For a frame that holds several messages: reads them as {@link fromBuffer} would, without a view for each. Optional. */
+  openFrame?(bytes: Uint8Array): FrameDecoder;
+}
+
+/** Reads the parts of one frame. */
+export interface FrameDecoder {
+  /** @throws {CodecError} `CODEC_DECODE` if the bytes from `start` to `end` are not exactly one well-formed value */
+  read(start: number, end: number): unknown;
 }
 
 /** A value that no codec carries (`CODEC_ENCODE`), or bytes that are no message (`CODEC_DECODE`). */

@@ -1,5 +1,4 @@
 const POOL_BYTES = 8192;
-const LARGEST_POOLED = 1024;
 const encoder = new TextEncoder();
 
 /**
@@ -7,13 +6,21 @@ const encoder = new TextEncoder();
  * Node 20, a part of a shared one 120. Large frames get their own, so that no frame keeps more than a pool alive.
  */
 export class FramePool {
+  /** Larger frames get memory of their own. */
+  static readonly LARGEST = 1024;
   #pool = new Uint8Array(0);
   #used = 0;
+
+  /** Memory for a frame of at most {@link FramePool.LARGEST} bytes. What was in it is not cleared. */
+  take(length: number): Uint8Array {
+    this.#makeRoom(length);
+    return this.#give(length);
+  }
 
   /** A copy of the bytes that nothing will ever write to again. */
   keep(bytes: Uint8Array): Uint8Array {
     // Not `slice`: a Buffer's would be another view of the same memory.
-    if (bytes.length > LARGEST_POOLED) return new Uint8Array(bytes);
+    if (bytes.length > FramePool.LARGEST) return new Uint8Array(bytes);
     this.#makeRoom(bytes.length);
     this.#pool.set(bytes, this.#used);
     return this.#give(bytes.length);
@@ -23,7 +30,7 @@ export class FramePool {
   keepUtf8(text: string): Uint8Array {
     // A UTF-16 unit takes three bytes at most.
     const most = text.length * 3;
-    if (most > 3 * LARGEST_POOLED) return encoder.encode(text);
+    if (most > 3 * FramePool.LARGEST) return encoder.encode(text);
     this.#makeRoom(most);
     return this.#give(encoder.encodeInto(text, this.#pool.subarray(this.#used)).written);
   }

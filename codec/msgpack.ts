@@ -131,25 +131,23 @@ function prepareItems(items: unknown[], depth: number): unknown[] {
   return copy ?? items;
 }
 
+function toScratch(value: unknown): Uint8Array {
+  try {
+    if (value === undefined) throw notPlain(value, trail, 0);
+    return packr.pack(prepare(value, 0), RESET_BUFFER_MODE);
+  } catch (error) {
+    throw asCodecError('CODEC_ENCODE', 'msgpack', error);
+  }
+}
+
 /**
  * River's MessagePack: maps, str, bin, timestamps for Dates, and bigints as extension 0. A lone surrogate, which UTF-8
  * cannot carry, becomes U+FFFD; -0 becomes 0. Integers of more than 32 bits are written as floats of 64.
  */
 export const MsgpackCodec: Codec = {
   name: 'msgpack',
-  toBuffer(value) {
-    try {
-      if (value === undefined) throw notPlain(value, trail, 0);
-      return pack(prepare(value, 0));
-    } catch (error) {
-      throw asCodecError('CODEC_ENCODE', 'msgpack', error);
-    }
-  },
-  fromBuffer(bytes) {
-    try {
-      return new MsgpackReader(bytes).readWhole();
-    } catch (error) {
-      throw asCodecError('CODEC_DECODE', 'msgpack', error);
-    }
-  },
+  toBuffer: (value) => frames.keep(toScratch(value)),
+  fromBuffer: (bytes) => new MsgpackReader(bytes).read(0, bytes.byteLength),
+  toScratch,
+  openFrame: (bytes) => new MsgpackReader(bytes),
 };

@@ -1,4 +1,6 @@
-import type { Codec } from '../codec/codec.ts';
+import type { Codec, FrameDecoder } from '../codec/codec.ts';
+import { FramePool } from '../codec/framePool.ts';
+import { nameAt, utf8OfName } from './compactText.ts';
 import { MessageTooLargeError } from './errors.ts';
 import {
   ControlFlags,
@@ -7,13 +9,15 @@ import {
   type OutgoingMessage,
   REHANDSHAKE_STREAM_ID,
 } from './message.ts';
+import { varintLength, writeVarint } from './varint.ts';
 import { MalformedFrame } from './wire.ts';
 
 /**
  * The `compact` extension: frames of many messages, without what the session implies.
  *
- *   frame    firstSeq: varint, ack: varint, flags: byte, [count: varint, (stream: varint, limit: varint)*], message*
- *   message  length: varint, control: byte, stream: varint or text, [service: text, procedure: text], [traceparent: text,
+ *   frame    flags: byte, firstSeq: varint, ack: varint,      (or, in a frame that follows another: ackStep: varint)
+ *            [count: varint, (stream: varint, limit: varint)*], (length: varint, message)*   (or one message: the rest)
+ *   message  control: byte, stream: varint or text, [service: text, procedure: text], [traceparent: text,
  *            tracestate: text], [deadline: varint], payload: the rest, in the session's codec
  *   varint   7 bits a byte, lowest first, the high bit set on all but the last; at most 2^53 − 1
  *   text     length in bytes: varint, UTF-8
@@ -28,6 +32,10 @@ export const FrameFlags = {
   WantReply: 1,
   /** Limits of streams follow: how many, then each. */
   Credits: 2,
+  /** It goes on where the frame before it on this connection ended: it says only how much `ack` has grown. */
+  Follows: 4,
+  /** One message, which takes the rest of the frame. */
+  Single: 8,
 } as const;
 
 /** A limit that the sender of a frame grants. */
@@ -47,7 +55,10 @@ const Control = {
   /** The payload is {type: 'CLOSE'} where the message closes its half; otherwise there is none. */
   NoPayload: 16,
   Rehandshake: 32,
+  /** Of a message that opens. */
   Traced: 64,
+  /** Of one that does not: the payload is what an ok result carries. */
+  Ok: 64,
   Deadline: 128,
 } as const;
 const STREAM_FLAGS = ControlFlags.StreamOpen | ControlFlags.StreamCancel | ControlFlags.StreamClose;
@@ -59,22 +70,9 @@ export const FRAME_OVERHEAD_BYTES = 32;
 
 const CLOSE_PAYLOAD = Object.freeze({ type: 'CLOSE' });
 const NOTHING = new Uint8Array(0);
+const NO_TEXTS: readonly Uint8Array[] = [];
 const utf8 = new TextEncoder();
-const fromUtf8 = new TextDecoder('utf-8', { fatal: true });
-
-function varintLength(value: number): number {
-  let length = 1;
-  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) length += 1;
-  return length;
-}
-
-function writeVarint(out: Uint8Array, at: number, value: number): number {
-  let rest = value;
-  let end = at;
-  for (; rest >= 128; rest = Math.floor(rest / 128)) out[end++] = (rest % 128) + 128;
-  out[end++] = rest;
-  return end;
-}
+const pool = new FramePool();
 
 function writeText(out: Uint8Array, at: number, text: Uint8Array): number {
   const start = writeVarint(out, at, text.length);
@@ -89,23 +87,21 @@ export function streamNumber(streamId: string): number {
   return Number.isSafeInteger(number) && number > 0 && String(number) === streamId ? number : -1;
 }
 
-function controlOf(
-  message: OutgoingMessage,
-  stream: number,
-  deadline: number | undefined,
-  hasPayload: boolean,
-): number {
-  let control = message.controlFlags & STREAM_FLAGS;
-  if (stream < 0) control |= Control.Named;
-  if (!hasPayload) control |= Control.NoPayload;
-  if (message.streamId === REHANDSHAKE_STREAM_ID) control |= Control.Rehandshake;
-  if (message.tracing !== undefined && message.tracing.traceparent !== '') control |= Control.Traced;
-  if (deadline !== undefined) control |= Control.Deadline;
-  return control;
+/** True for `{ok: true, payload}` and nothing else: most of what a server says. */
+function isOkResult(payload: unknown): payload is { ok: true; payload: unknown } {
+  if (typeof payload !== 'object' || payload === null || !('ok' in payload) || payload.ok !== true) return false;
+  return 'payload' in payload && payload.payload !== undefined && Object.keys(payload).length === 2;
+}
+
+/** Texts that only an opening message has. */
+function textsOf({ serviceName = '', procedureName = '', tracing }: OutgoingMessage, isTraced: boolean): Uint8Array[] {
+  const names = [utf8OfName(serviceName), utf8OfName(procedureName)];
+  if (isTraced && tracing !== undefined) names.push(utf8.encode(tracing.traceparent), utf8.encode(tracing.tracestate));
+  return names;
 }
 
 /**
- * Encodes one message, its length included.
+ * Encodes one message.
  * @param deadline in session time, where it is agreed on
  * @throws {CodecError} if the payload holds what the codec cannot carry
  * @throws {MessageTooLargeError}
@@ -116,36 +112,45 @@ export function encodeCompact(
   deadline: number | undefined,
   maxMessageBytes: number,
 ): Uint8Array {
-  const { streamId, controlFlags, serviceName = '', procedureName = '', tracing, payload } = message;
-  const isBareClose = (controlFlags & ControlFlags.StreamClose) !== 0 && isClosePayload(payload);
-  const body = isBareClose || payload === undefined ? NOTHING : codec.toBuffer(payload);
-  const stream = streamNumber(streamId);
-  const control = controlOf(message, stream, deadline, body !== NOTHING);
-  const name = stream < 0 ? utf8.encode(streamId) : NOTHING;
+  const { streamId, controlFlags, tracing, payload } = message;
   const isOpening = (controlFlags & ControlFlags.StreamOpen) !== 0;
-  const names = isOpening ? [utf8.encode(serviceName), utf8.encode(procedureName)] : NO_TEXTS;
-  const traces =
-    tracing === undefined || (control & Control.Traced) === 0
-      ? NO_TEXTS
-      : [utf8.encode(tracing.traceparent), utf8.encode(tracing.tracestate)];
+  const isTraced = isOpening && tracing !== undefined && tracing.traceparent !== '';
+  const stream = streamNumber(streamId);
+  let control = controlFlags & STREAM_FLAGS;
+  let value = payload;
+  if ((controlFlags & ControlFlags.StreamClose) !== 0 && isClosePayload(payload)) value = undefined;
+  else if (!isOpening && isOkResult(payload)) {
+    value = payload.payload;
+    control |= Control.Ok;
+  }
+  // Encoded first: what it reads may encode something itself, and both are copied from the same memory.
+  const body = value === undefined ? NOTHING : (codec.toScratch?.(value) ?? codec.toBuffer(value));
+  if (stream < 0) control |= Control.Named;
+  if (value === undefined) control |= Control.NoPayload;
+  if (streamId === REHANDSHAKE_STREAM_ID) control |= Control.Rehandshake;
+  if (isTraced) control |= Control.Traced;
+  if (deadline !== undefined) control |= Control.Deadline;
+  const name = stream < 0 ? utf8.encode(streamId) : NOTHING;
+  const texts = isOpening ? textsOf(message, isTraced) : NO_TEXTS;
   let length = 1 + varintLength(stream < 0 ? name.length : stream) + name.length + body.length;
-  for (const text of names) length += varintLength(text.length) + text.length;
-  for (const text of traces) length += varintLength(text.length) + text.length;
+  for (const text of texts) length += varintLength(text.length) + text.length;
   if (deadline !== undefined) length += varintLength(deadline);
   if (length + FRAME_OVERHEAD_BYTES > maxMessageBytes)
     throw new MessageTooLargeError(length + FRAME_OVERHEAD_BYTES, maxMessageBytes);
-  const out = new Uint8Array(varintLength(length) + length);
-  let at = writeVarint(out, 0, length);
-  out[at++] = control;
-  at = stream < 0 ? writeText(out, at, name) : writeVarint(out, at, stream);
-  for (const text of names) at = writeText(out, at, text);
-  for (const text of traces) at = writeText(out, at, text);
+  const out = memoryFor(length);
+  out[0] = control;
+  let at = stream < 0 ? writeText(out, 1, name) : writeVarint(out, 1, stream);
+  for (const text of texts) at = writeText(out, at, text);
   if (deadline !== undefined) at = writeVarint(out, at, deadline);
   out.set(body, at);
   return out;
 }
 
-const NO_TEXTS: readonly Uint8Array[] = [];
+/** Memory for a message; before a large one there is room for the header of a frame, so that it need not be copied again. */
+function memoryFor(length: number): Uint8Array {
+  if (length <= FramePool.LARGEST) return pool.take(length);
+  return new Uint8Array(FRAME_OVERHEAD_BYTES + length).subarray(FRAME_OVERHEAD_BYTES);
+}
 
 /** What such limits take in a frame, in bytes. */
 export function creditBytes(credits: readonly Credit[]): number {
@@ -154,30 +159,61 @@ export function creditBytes(credits: readonly Credit[]): number {
   return length;
 }
 
-/** Puts encoded messages, the first of which has `firstSeq`, into one frame. */
+/**
+ * Puts encoded messages, the first of which has `firstSeq`, into one frame.
+ * @param saidAck the ack of the frame before it on this connection, where this one goes on where that one ended
+ */
 export function encodeCompactFrame(
   firstSeq: number,
   ack: number,
   flags: number,
   messages: readonly Uint8Array[],
   credits: readonly Credit[] = NO_CREDITS,
+  saidAck?: number,
 ): Uint8Array {
-  let length = varintLength(firstSeq) + varintLength(ack) + 1 + creditBytes(credits);
-  for (const message of messages) length += message.length;
-  const out = new Uint8Array(length);
-  let at = writeVarint(out, 0, firstSeq);
-  at = writeVarint(out, at, ack);
-  out[at++] = credits.length === 0 ? flags : flags | FrameFlags.Credits;
+  const first = messages[0];
+  const isSingle = messages.length === 1;
+  const position = saidAck === undefined ? varintLength(firstSeq) + varintLength(ack) : varintLength(ack - saidAck);
+  const head = 1 + position + creditBytes(credits);
+  let length = head;
+  for (const message of messages) length += message.length + (isSingle ? 0 : varintLength(message.length));
+  const out = first !== undefined && isSingle ? frameAround(first, head, length) : take(length);
+  out[0] =
+    flags |
+    (credits.length === 0 ? 0 : FrameFlags.Credits) |
+    (saidAck === undefined ? 0 : FrameFlags.Follows) |
+    (isSingle ? FrameFlags.Single : 0);
+  let at =
+    saidAck === undefined ? writeVarint(out, writeVarint(out, 1, firstSeq), ack) : writeVarint(out, 1, ack - saidAck);
   if (credits.length > 0) at = writeVarint(out, at, credits.length);
   for (const { stream, limit } of credits) at = writeVarint(out, writeVarint(out, at, stream), limit);
+  if (isSingle) return out;
   for (const message of messages) {
+    at = writeVarint(out, at, message.length);
     out.set(message, at);
     at += message.length;
   }
   return out;
 }
 
-const KNOWN_FLAGS = FrameFlags.WantReply | FrameFlags.Credits;
+function take(length: number): Uint8Array {
+  return length <= FramePool.LARGEST ? pool.take(length) : new Uint8Array(length);
+}
+
+/**
+ * A frame that holds one message and room for its head. A large message has that room before it in its own memory
+ * ({@link memoryFor}); what an earlier connection still has of that memory is on its way to nobody.
+ */
+function frameAround(message: Uint8Array, head: number, length: number): Uint8Array {
+  const { buffer, byteOffset } = message;
+  const hasRoom = byteOffset === FRAME_OVERHEAD_BYTES && buffer.byteLength === FRAME_OVERHEAD_BYTES + message.length;
+  if (hasRoom && head <= FRAME_OVERHEAD_BYTES) return new Uint8Array(buffer, byteOffset - head, length);
+  const out = take(length);
+  out.set(message, head);
+  return out;
+}
+
+const KNOWN_FLAGS = FrameFlags.WantReply | FrameFlags.Credits | FrameFlags.Follows | FrameFlags.Single;
 
 /** Thrown within this module only: the bytes are no frame. */
 class Malformed extends Error {}
@@ -190,22 +226,38 @@ export class CompactFrameReader {
   readonly credits: readonly Credit[];
   readonly #bytes: Uint8Array;
   readonly #codec: Codec;
+  #decoder: FrameDecoder | undefined;
   #at = 0;
+  #nextSeq: number;
+  #messageBytes = 0;
 
-  private constructor(codec: Codec, bytes: Uint8Array) {
+  private constructor(codec: Codec, bytes: Uint8Array, seq: number, ack: number) {
     this.#codec = codec;
     this.#bytes = bytes;
-    this.firstSeq = this.#varint(bytes.length);
-    this.ack = this.#varint(bytes.length);
-    this.flags = this.#byte(bytes.length);
+    const { length } = bytes;
+    this.flags = this.#byte(length);
     if ((this.flags & ~KNOWN_FLAGS) !== 0) throw new Malformed(`unknown flags ${this.flags}`);
+    if ((this.flags & FrameFlags.Follows) === 0) {
+      this.firstSeq = this.#varint(length);
+      this.ack = this.#varint(length);
+    } else {
+      if (seq < 0) throw new Malformed('it follows a frame, but is the first');
+      this.firstSeq = seq;
+      this.ack = ack + this.#varint(length);
+    }
+    this.#nextSeq = this.firstSeq;
     this.credits = (this.flags & FrameFlags.Credits) === 0 ? NO_CREDITS : this.#credits();
+    if ((this.flags & FrameFlags.Single) !== 0 && !this.hasMore) throw new Malformed('its only message is not there');
   }
 
-  /** Reads the header. Never throws. */
-  static open(codec: Codec, frame: Uint8Array): CompactFrameReader | MalformedFrame {
+  /**
+   * Reads the header. Never throws.
+   * @param seq after the last message of the frame before it on this connection; -1 if there was none
+   * @param ack of that frame
+   */
+  static open(codec: Codec, frame: Uint8Array, seq = -1, ack = 0): CompactFrameReader | MalformedFrame {
     try {
-      return new CompactFrameReader(codec, frame);
+      return new CompactFrameReader(codec, frame, seq, ack);
     } catch (error) {
       return malformed(error);
     }
@@ -216,34 +268,39 @@ export class CompactFrameReader {
     return this.#at < this.#bytes.length;
   }
 
+  /** The seq of the next message, or of the one after this frame. */
+  get nextSeq(): number {
+    return this.#nextSeq;
+  }
+
+  /** Bytes of the message that was read last. */
+  get messageBytes(): number {
+    return this.#messageBytes;
+  }
+
   /** Steps over the next message without decoding it. Returns why it cannot, or undefined. */
   skip(): MalformedFrame | undefined {
     try {
       this.#at = this.#endOfNext();
+      this.#nextSeq += 1;
       return undefined;
     } catch (error) {
       return malformed(error);
     }
   }
 
-  /**
-   * Decodes the next message.
-   * @param seq its position in the session, which the frame implies
-   */
-  next(seq: number): IncomingMessage | MalformedFrame {
+  /** Decodes the next message. */
+  next(): IncomingMessage | MalformedFrame {
     try {
       const end = this.#endOfNext();
-      const message = this.#message(seq, end);
+      this.#messageBytes = end - this.#at;
+      const message = this.#message(this.#nextSeq, end);
       this.#at = end;
+      this.#nextSeq += 1;
       return message;
     } catch (error) {
       return malformed(error);
     }
-  }
-
-  /** Bytes read so far. */
-  get position(): number {
-    return this.#at;
   }
 
   #credits(): Credit[] {
@@ -256,10 +313,11 @@ export class CompactFrameReader {
   }
 
   #endOfNext(): number {
-    const length = this.#varint(this.#bytes.length);
-    const end = this.#at + length;
-    if (end > this.#bytes.length)
-      throw new Malformed(`a message of ${length} bytes, but only ${this.#bytes.length - this.#at} are left`);
+    const { length } = this.#bytes;
+    if ((this.flags & FrameFlags.Single) !== 0) return length;
+    const size = this.#varint(length);
+    const end = this.#at + size;
+    if (end > length) throw new Malformed(`a message of ${size} bytes, but only ${length - this.#at} are left`);
     return end;
   }
 
@@ -279,9 +337,9 @@ export class CompactFrameReader {
     if ((control & ControlFlags.StreamOpen) !== 0) {
       message.serviceName = this.#text(end);
       message.procedureName = this.#text(end);
+      if ((control & Control.Traced) !== 0)
+        message.tracing = { traceparent: this.#text(end), tracestate: this.#text(end) };
     }
-    if ((control & Control.Traced) !== 0)
-      message.tracing = { traceparent: this.#text(end), tracestate: this.#text(end) };
     if ((control & Control.Deadline) !== 0) message.deadline = this.#varint(end);
     message.payload = this.#payload(control, end);
     return message;
@@ -296,9 +354,20 @@ export class CompactFrameReader {
   }
 
   #payload(control: number, end: number): unknown {
-    if ((control & Control.NoPayload) === 0) return this.#codec.fromBuffer(this.#bytes.subarray(this.#at, end));
+    const isOk = (control & (Control.Ok | ControlFlags.StreamOpen)) === Control.Ok;
+    if ((control & Control.NoPayload) === 0) {
+      const payload = this.#decode(end);
+      return isOk ? { ok: true, payload } : payload;
+    }
     if (this.#at !== end) throw new Malformed(`${end - this.#at} bytes after a message that has no payload`);
+    if (isOk) throw new Malformed('an ok result that has no payload');
     return (control & ControlFlags.StreamClose) === 0 ? undefined : CLOSE_PAYLOAD;
+  }
+
+  #decode(end: number): unknown {
+    if (this.#codec.openFrame === undefined) return this.#codec.fromBuffer(this.#bytes.subarray(this.#at, end));
+    this.#decoder ??= this.#codec.openFrame(this.#bytes);
+    return this.#decoder.read(this.#at, end);
   }
 
   #byte(end: number): number {
@@ -323,7 +392,7 @@ export class CompactFrameReader {
     if (length > end - this.#at) throw new Malformed(`a text of ${length} bytes, but only ${end - this.#at} are left`);
     const start = this.#at;
     this.#at += length;
-    return fromUtf8.decode(this.#bytes.subarray(start, this.#at));
+    return nameAt(this.#bytes, start, length);
   }
 }
 

@@ -46,7 +46,7 @@ export interface TransportOptions {
    * send, in cost: a message's bytes and 64 more. Default 256 KiB.
    */
   readableHighWaterBytes?: number | undefined;
-  /** Most that one stream keeps for a peer that does not read it; one message more is refused. Default 1 MiB. */
+  /** Most that one stream keeps for a peer that does not read it; one message more is refused. Default 4 MiB. */
   maxStreamBufferBytes?: number | undefined;
   /** What all sessions may hold together. Default: one of 256 MiB, which all transports of the process share. */
   budget?: BufferBudget | undefined;
@@ -148,7 +148,7 @@ function settleCommon(options: TransportOptions): SettledTransportOptions {
     maxSessionBufferBytes: options.maxSessionBufferBytes ?? 16 * 1024 * 1024,
     sessionHighWaterBytes: options.sessionHighWaterBytes ?? 1024 * 1024,
     readableHighWaterBytes: options.readableHighWaterBytes ?? 256 * 1024,
-    maxStreamBufferBytes: options.maxStreamBufferBytes ?? 1024 * 1024,
+    maxStreamBufferBytes: options.maxStreamBufferBytes ?? 4 * 1024 * 1024,
     budget: options.budget ?? processBudget,
     maxStreamsPerSession: options.maxStreamsPerSession ?? 1_000,
     ackAfterMessages: options.ackAfterMessages ?? 128,

@@ -83,7 +83,7 @@ async function besiege(site: Site, each: number): Promise<{ heldBytes: number; l
 test('three thousand that do not read cost no more than the budget, and somebody who does is served', async () => {
   await using site = await Site.open('ws', {
     // That the silent are given up, and those who left are forgotten, is another matter.
-    server: { budget, heartbeatIntervalMs: 60_000, sessionDisconnectGraceMs: 10_000 },
+    server: { budget, maxStreamBufferBytes: MEBI, heartbeatIntervalMs: 60_000, sessionDisconnectGraceMs: 10_000 },
   });
   // Once with a few, for what is compiled and cached along the way.
   await besiege(site, EACH / 10);

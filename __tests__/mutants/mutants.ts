@@ -113,8 +113,8 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: receiving,
-        find: 'reader.hasMore && seq < ledger.ack; seq++) {',
-        replace: 'false; seq++) {',
+        find: 'while (reader.hasMore && reader.nextSeq < ledger.ack) {',
+        replace: 'while (false) {',
       },
     ],
   },

@@ -20,8 +20,8 @@ function open(frame: Uint8Array, codec = MsgpackCodec): CompactFrameReader {
 function faultOf(frame: Uint8Array): string | undefined {
   const reader = CompactFrameReader.open(MsgpackCodec, frame);
   if (reader instanceof MalformedFrame) return reader.reason;
-  for (let seq = reader.firstSeq; reader.hasMore; seq++) {
-    const message = reader.next(seq);
+  while (reader.hasMore) {
+    const message = reader.next();
     if (message instanceof MalformedFrame) return message.reason;
   }
   return undefined;
@@ -38,10 +38,10 @@ const add: OutgoingMessage = {
 
 describe('a compact frame', () => {
   test.each([
-    ['an opening message', [add], '00 00 00 0f 0a 01 04 6d617468 03 616464 81 a1 6e 03'],
-    ['a close', [closeMessage('300')], '00 00 00 03 18 ac02'],
-    ['a re-handshake', [rehandshakeRequest()], '00 00 00 18 20 00 81 a4 74797065 af 524548414e445348414b455f524551'],
-    ['a stream with a name', [{ streamId: 's1', controlFlags: 0, payload: 1 }], '00 00 00 05 01 02 7331 01'],
+    ['an opening message', [add], '08 00 00 0a 01 04 6d617468 03 616464 81 a1 6e 03'],
+    ['a close', [closeMessage('300')], '08 00 00 18 ac02'],
+    ['a re-handshake', [rehandshakeRequest()], '08 00 00 20 00 81 a4 74797065 af 524548414e445348414b455f524551'],
+    ['a stream with a name', [{ streamId: 's1', controlFlags: 0, payload: 1 }], '08 00 00 01 02 7331 01'],
     ['nothing at all', [], '00 00 00'],
   ] as const)('of %s is these bytes', (_what, messages, bytes) => {
     const frame = encodeCompactFrame(
@@ -69,6 +69,14 @@ describe('a compact frame', () => {
       // JSON has no −0.
       payload: fc.oneof(
         fc.constant({ type: 'CLOSE' }),
+        fc.constantFrom(
+          { ok: true, payload: 5 },
+          { ok: true, payload: { n: 1 } },
+          { ok: true },
+          { ok: 1, payload: 2 },
+          { ok: true, payload: 1, more: 1 },
+          { ok: false, payload: { code: 'X', message: '' } },
+        ),
         fc.json().map((json): unknown => JSON.parse(json)),
       ),
       serviceName: text,
@@ -88,15 +96,15 @@ describe('a compact frame', () => {
         (sent, firstSeq, ack, skipped) => {
           const parts = sent.map(([one, deadline]) => encodeCompact(codec, one, deadline, LIMIT));
           const reader = open(encodeCompactFrame(firstSeq, ack, 0, parts), codec);
-          expect([reader.firstSeq, reader.ack, reader.flags]).toEqual([firstSeq, ack, 0]);
+          expect([reader.firstSeq, reader.ack, reader.flags]).toEqual([firstSeq, ack, sent.length === 1 ? 8 : 0]);
           for (const [i, [one, deadline]] of sent.entries()) {
             if (i < skipped) {
               expect(reader.skip()).toBeUndefined();
               continue;
             }
             const isOpening = (one.controlFlags & 2) !== 0;
-            const isTraced = one.tracing?.traceparent !== '';
-            expect(reader.next(firstSeq + i)).toEqual({
+            const isTraced = isOpening && one.tracing?.traceparent !== '';
+            expect(reader.next()).toEqual({
               id: '',
               from: '',
               to: '',
@@ -116,10 +124,42 @@ describe('a compact frame', () => {
     );
   });
 
+  test('that follows another says what is new, and stands where that one ended', () => {
+    const part = encodeCompact(MsgpackCodec, closeMessage('1'), undefined, LIMIT);
+    const first = open(encodeCompactFrame(1_000, 500, 0, [part, part]));
+    while (first.hasMore) first.next();
+    const frame = encodeCompactFrame(1_002, 503, 0, [part], [], first.ack);
+    expect(hex(frame)).toBe(hex(bytesOf('0c 03 18 01')));
+    const second = CompactFrameReader.open(MsgpackCodec, frame, first.nextSeq, first.ack);
+    expect(second).toMatchObject({ firstSeq: 1_002, ack: 503 });
+  });
+
+  test('of one large message is made in its own memory, again and again', () => {
+    const payload = 'x'.repeat(5_000);
+    const part = encodeCompact(MsgpackCodec, { ...add, payload }, undefined, LIMIT);
+    for (const [seq, ack] of [
+      [1, 2],
+      [2 ** 40, 2 ** 41],
+      [0, 0],
+    ] as const) {
+      const frame = encodeCompactFrame(seq, ack, 0, [part], [{ stream: 7, limit: 9_000 }]);
+      expect(frame.buffer).toBe(part.buffer);
+      const reader = open(frame);
+      expect(reader).toMatchObject({ firstSeq: seq, ack, credits: [{ stream: 7, limit: 9_000 }] });
+      expect(reader.next()).toMatchObject({ payload, serviceName: 'math' });
+    }
+    // More than there is room for before it: then it is copied.
+    const credits = Array.from({ length: 20 }, (_, stream) => ({ stream, limit: 2 ** 40 }));
+    const copied = encodeCompactFrame(1, 2, 0, [part], credits);
+    expect(copied.buffer).not.toBe(part.buffer);
+    expect(open(copied).next()).toMatchObject({ payload });
+  });
+
   test('cut at any byte is malformed, or ends between two messages', () => {
     const parts = [add, closeMessage('1'), add].map((one) => encodeCompact(MsgpackCodec, one, 5, LIMIT));
     const frame = encodeCompactFrame(1, 2, 0, parts);
-    const ends = [3, 3 + (parts[0]?.length ?? 0), 3 + (parts[0]?.length ?? 0) + (parts[1]?.length ?? 0)];
+    // Each has its length before it, in one byte.
+    const ends = [3, 4 + (parts[0]?.length ?? 0), 5 + (parts[0]?.length ?? 0) + (parts[1]?.length ?? 0)];
     for (let length = 0; length < frame.length; length++) {
       expect(faultOf(frame.subarray(0, length)) === undefined, `cut at ${length}`).toBe(ends.includes(length));
     }
@@ -127,9 +167,14 @@ describe('a compact frame', () => {
 
   test.each([
     ['no bytes', ''],
-    ['unknown flags', '00 00 02'],
-    ['a number that never ends', 'ff ff ff ff ff ff ff ff ff ff 00'],
-    ['a number above 2^53 − 1', 'ff ff ff ff ff ff ff 1f 00 00'],
+    ['unknown flags', '10 00 00'],
+    ['a number that never ends', '00 ff ff ff ff ff ff ff ff ff ff 00'],
+    ['a number above 2^53 − 1', '00 ff ff ff ff ff ff ff 1f 00'],
+    ['limits that are not there', '02 00 00 01 05'],
+    ['more limits than the frame has bytes', '02 00 00 ff ff 03'],
+    ['one message, which is not there', '08 00 00'],
+    ['a follower of nothing', '04 00'],
+    ['an ok result without a payload', '08 00 00 50 01'],
     ['a message longer than the frame', '00 00 00 7f 00 01 c0'],
     ['an empty message', '00 00 00 00'],
     ['stream 0 that is no re-handshake', '00 00 00 03 00 00 c0'],

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Codec } from '../../codec/codec.ts';
-import { type Credit, encodeCompact, encodeCompactFrame } from '../../transport/compact.ts';
+import { type Credit, encodeCompact, encodeCompactFrame, FrameFlags } from '../../transport/compact.ts';
 import {
   ControlFlags,
   cancelMessage,
@@ -26,6 +26,8 @@ export interface CompactEntry {
   readonly flags: number;
   readonly credits: readonly Credit[];
   readonly messages: readonly Message[];
+  /** Of a frame that follows another on its connection: the ack of that one. Its last message has the seq before `firstSeq`. */
+  readonly saidAck?: number;
 }
 
 /** The same, on the wire. */
@@ -35,7 +37,7 @@ export interface CompactVector {
   readonly direction: CompactEntry['direction'];
   readonly hex: string;
   /** What it says, its messages in plain JSON. */
-  readonly frame: unknown;
+  readonly frame: { readonly firstSeq: number; readonly saidAck?: number };
 }
 
 const { StreamOpen: OPENS, StreamClose: CLOSES } = ControlFlags;
@@ -48,8 +50,13 @@ function entry(
   [firstSeq, ack, flags]: readonly [number, number, number],
   messages: readonly Message[],
   credits: readonly Credit[] = [],
+  saidAck?: number,
 ): CompactEntry {
-  return { name, direction, firstSeq, ack, flags, credits, messages };
+  const isSingle = messages.length === 1 ? FrameFlags.Single : 0;
+  const follows = saidAck === undefined ? 0 : FrameFlags.Follows;
+  const all = flags | isSingle | follows | (credits.length === 0 ? 0 : FrameFlags.Credits);
+  const frame = { name, direction, firstSeq, ack, flags: all, credits, messages };
+  return saidAck === undefined ? frame : { ...frame, saidAck };
 }
 
 const up = 'client to server';
@@ -93,11 +100,13 @@ export const compactCatalog: readonly CompactEntry[] = [
   entry('a beat', down, [4, 5, 1], []),
   entry('the answer to it', up, [5, 4, 0], []),
   entry('large numbers', down, [2 ** 31, 2 ** 53 - 1, 0], []),
-  entry('a limit alone', down, [4, 5, 2], [], [{ stream: 3, limit: 600 }]),
+  entry('what follows a frame with ack 3', up, [6, 5, 0], [{ streamId: '2', controlFlags: 0, payload: 'x' }], [], 3),
+  entry('a beat that follows', down, [4, 6, 1], [], [], 5),
+  entry('a limit alone', down, [4, 5, 0], [], [{ stream: 3, limit: 600 }]),
   entry(
     'limits with a message',
     up,
-    [9, 3, 2],
+    [9, 3, 0],
     [{ streamId: '2', controlFlags: 0, payload: { value: 3 } }],
     [
       { stream: 2, limit: 262_144 },
@@ -107,11 +116,11 @@ export const compactCatalog: readonly CompactEntry[] = [
 ];
 
 /** The bytes of an entry. */
-export function bytesOf(codec: Codec, { firstSeq, ack, flags, credits, messages }: CompactEntry): Uint8Array {
+export function bytesOf(codec: Codec, { firstSeq, ack, flags, credits, messages, saidAck }: CompactEntry): Uint8Array {
   const parts = messages.map(({ deadline, ...message }) =>
     encodeCompact(codec, { ...message }, deadline, Number.MAX_SAFE_INTEGER),
   );
-  return encodeCompactFrame(firstSeq, ack, flags, parts, credits);
+  return encodeCompactFrame(firstSeq, ack, flags, parts, credits, saidAck);
 }
 
 /** Every entry of the catalog, in both codecs. */
@@ -120,7 +129,7 @@ export function generateCompact(): CompactVector[] {
     (['json', 'msgpack'] as const).map((codec) => {
       const { name, direction, ...frame } = one;
       const hex = Buffer.from(bytesOf(codecs[codec], one)).toString('hex');
-      return { name, codec, direction, hex, frame: toPlain(frame) };
+      return { name, codec, direction, hex, frame: toPlain(frame) as CompactVector['frame'] }; // the same, but for bytes
     }),
   );
 }

@@ -2,7 +2,7 @@ import type { ClientSession, ServerSession } from 'holdfast/transport';
 import type { Spoken } from '../library.ts';
 
 /** What every session that is measured must have agreed on: figures without it would be those of something else. */
-export const REQUIRED_EXTENSIONS = ['compact', 'resume'] as const;
+export const REQUIRED_EXTENSIONS = ['compact', 'credit', 'resume'] as const;
 
 /** What these sessions agreed on. */
 export function spokenIn(sessions: Iterable<ClientSession | ServerSession>): Spoken {

@@ -16,6 +16,9 @@ export abstract class ReceivingHalf extends SendingHalf {
   protected readonly role: Role;
   /** A compact frame that was begun and interrupted, and those that came meanwhile. */
   #backlog: (CompactFrameReader | Uint8Array)[] | undefined;
+  /** Where the peer's last compact frame ended. */
+  #heardSeq = -1;
+  #heardAck = 0;
 
   constructor(core: SessionCore, connection: Connection, role: Role) {
     super(core, connection);
@@ -67,7 +70,7 @@ export abstract class ReceivingHalf extends SendingHalf {
     const { maxMessageBytes } = options;
     if (frame.length > maxMessageBytes)
       return this.#violated(new MalformedFrame(`expected at most ${maxMessageBytes} bytes, got ${frame.length}`));
-    const reader = CompactFrameReader.open(codec, frame);
+    const reader = CompactFrameReader.open(codec, frame, this.#heardSeq, this.#heardAck);
     if (reader instanceof MalformedFrame) return this.#violated(reader);
     if (reader.credits.length > 0 && core.agreement?.extensions?.credit === undefined)
       return this.#violated(new MalformedFrame('compact: limits of streams, which nobody agreed on'));
@@ -75,7 +78,7 @@ export abstract class ReceivingHalf extends SendingHalf {
       return owner.onGap(this.handle, `expected seq ${ledger.ack}, got ${reader.firstSeq}`);
     if (!this.#confirm(reader.ack)) return;
     if (reader.credits.length > 0) core.allow(reader.credits);
-    for (let seq = reader.firstSeq; reader.hasMore && seq < ledger.ack; seq++) {
+    while (reader.hasMore && reader.nextSeq < ledger.ack) {
       const fault = reader.skip();
       if (fault !== undefined) return this.#violated(fault);
     }
@@ -88,16 +91,17 @@ export abstract class ReceivingHalf extends SendingHalf {
     const { core } = this;
     const { ledger, env } = core;
     while (reader.hasMore) {
-      const start = reader.position;
-      const message = reader.next(ledger.ack);
+      const message = reader.next();
       if (message instanceof MalformedFrame) return this.#violated(message);
       ledger.advance();
       core.unackedMessages += 1;
-      if (!this.#hand(message, reader.position - start)) return;
+      if (!this.#hand(message, reader.messageBytes)) return;
       // What it caused comes before the next is looked at, as on River's wire, where each message is a frame. If the session
       // has ended by then, or moved on, the rest of the frame is not read: it comes again.
       if (reader.hasMore && env.queue.hasWaiting) return this.#postpone(reader);
     }
+    this.#heardSeq = reader.nextSeq;
+    this.#heardAck = reader.ack;
     core.wakeWriters();
     this.#acknowledgeIfDue(core);
     if ((reader.flags & FrameFlags.WantReply) !== 0 && this.role === 'client') this.acknowledge();

@@ -1,6 +1,7 @@
 import { type Credit, creditBytes, encodeCompactFrame, FRAME_OVERHEAD_BYTES, TARGET_FRAME_BYTES } from '../compact.ts';
 import type { Connection } from '../connection.ts';
 import { ackMessage } from '../message.ts';
+import { varintLength } from '../varint.ts';
 import { IdentifiedState } from './common.ts';
 import type { FrameSink, SessionCore } from './core.ts';
 
@@ -17,6 +18,9 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
   #nextSeq: number;
   #resent = 0;
   #isFlushing = false;
+  /** Where the last compact frame ended; before the first, nowhere. */
+  #saidSeq = -1;
+  #saidAck = 0;
 
   constructor(core: SessionCore, connection: Connection) {
     super(core);
@@ -63,7 +67,7 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
     const isSaid = this.flush();
     if (isSaid && flags === 0) return;
     core.acknowledged();
-    this.connection.send(encodeCompactFrame(this.#nextSeq, core.ledger.ack, flags, NO_MESSAGES));
+    this.connection.send(this.#frame(this.#nextSeq, flags, NO_MESSAGES, NO_CREDITS));
   }
 
   /** River has no other way: an acknowledgement is a message, too. */
@@ -75,6 +79,15 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
       // Only a full buffer can refuse it, and then the peer's silence is about to be judged anyway.
       this.core.env.logger.log('warn', 'could not send a heartbeat', { sessionId: this.core.id, error });
     }
+  }
+
+  /** A frame that says only what is new since the last one on this connection. */
+  #frame(firstSeq: number, flags: number, messages: readonly Uint8Array[], credits: readonly Credit[]): Uint8Array {
+    const { ack } = this.core.ledger;
+    const saidAck = this.#saidSeq === firstSeq ? this.#saidAck : undefined;
+    this.#saidSeq = firstSeq + messages.length;
+    this.#saidAck = ack;
+    return encodeCompactFrame(firstSeq, ack, flags, messages, credits, saidAck);
   }
 
   #flushEnvelopes(): boolean {
@@ -100,10 +113,10 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
         const next = ledger.frameAt(this.#nextSeq + messages.length);
         if (next === undefined || bytes + next.length > target) break;
         messages.push(next);
-        bytes += next.length;
+        bytes += next.length + varintLength(next.length);
       }
       core.acknowledged();
-      const frame = encodeCompactFrame(this.#nextSeq, ledger.ack, 0, messages, credits);
+      const frame = this.#frame(this.#nextSeq, 0, messages, credits);
       if (!this.#send(frame, messages.length)) return hasSaid;
       hasSaid = true;
       credits = NO_CREDITS;
@@ -118,7 +131,7 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
     if (credits.length === 0) return credits;
     const { core } = this;
     core.acknowledged();
-    this.connection.send(encodeCompactFrame(this.#nextSeq, core.ledger.ack, 0, NO_MESSAGES, credits));
+    this.connection.send(this.#frame(this.#nextSeq, 0, NO_MESSAGES, credits));
     return NO_CREDITS;
   }
 

@@ -106,7 +106,7 @@ export function countBeats(tab: Tab): { heard: number; answered: number } {
   // Beats and their answers are frames without a message.
   const isBeat = (payload: string | Buffer) => {
     if (typeof payload === 'string') return false;
-    const frame = CompactFrameReader.open(MsgpackCodec, payload);
+    const frame = CompactFrameReader.open(MsgpackCodec, payload, 0);
     return frame instanceof CompactFrameReader && !frame.hasMore;
   };
   tab.page.on('websocket', (socket) => {

@@ -19,7 +19,15 @@ export interface CompactFrame {
   readonly messages: readonly CompactMessage[];
 }
 
+/** Where the frames of one direction of a connection stand: the seq after the last message, and the last ack. */
+export interface Standing {
+  nextSeq: number;
+  ack: number;
+}
+
 const CREDITS = 2;
+const FOLLOWS = 4;
+const SINGLE = 8;
 
 const NAMED = 1;
 const OPEN = 2;
@@ -67,11 +75,12 @@ function isNumbered(payload: Uint8Array): boolean {
   return typeof value === 'object' && value !== null && 'm' in value && typeof value.m === 'number';
 }
 
-function readMessage(bytes: Uint8Array, size: number): CompactMessage {
+function readMessage(bytes: Uint8Array): CompactMessage {
   const cursor = new Cursor(bytes);
   const control = cursor.byte();
   const streamId = control % 2 === NAMED ? cursor.text() : String(cursor.number());
-  const texts = ((control & OPEN) === 0 ? 0 : 2) + ((control & TRACED) === 0 ? 0 : 2);
+  const isOpening = (control & OPEN) !== 0;
+  const texts = isOpening ? 2 + ((control & TRACED) === 0 ? 0 : 2) : 0;
   for (let i = 0; i < texts; i++) cursor.text();
   if ((control & DEADLINE) !== 0) cursor.number();
   const hasPayload = (control & NO_PAYLOAD) === 0;
@@ -79,26 +88,31 @@ function readMessage(bytes: Uint8Array, size: number): CompactMessage {
     flags: control & STREAM_FLAGS,
     streamId,
     isNumbered: hasPayload && isNumbered(bytes.subarray(cursor.at)),
-    bytes: size,
+    bytes: bytes.length,
   };
 }
 
-/** Reads a frame. */
-export function readCompact(frame: Uint8Array): CompactFrame {
+/**
+ * Reads a frame.
+ * @param standing of the direction it goes; moved on
+ */
+export function readCompact(frame: Uint8Array, standing: Standing): CompactFrame {
   const cursor = new Cursor(frame);
-  const firstSeq = cursor.number();
-  const ack = cursor.number();
   const flags = cursor.byte();
+  const follows = (flags & FOLLOWS) !== 0;
+  const firstSeq = follows ? standing.nextSeq : cursor.number();
+  const ack = follows ? standing.ack + cursor.number() : cursor.number();
   const credits = [];
   for (let count = (flags & CREDITS) === 0 ? 0 : cursor.number(); count > 0; count--)
     credits.push({ streamId: String(cursor.number()), limit: cursor.number() });
   const messages: CompactMessage[] = [];
   while (cursor.at < frame.length) {
-    const start = cursor.at;
-    const length = cursor.number();
+    const length = (flags & SINGLE) === 0 ? cursor.number() : frame.length - cursor.at;
     const end = cursor.at + length;
-    messages.push(readMessage(frame.subarray(cursor.at, end), end - start));
+    messages.push(readMessage(frame.subarray(cursor.at, end)));
     cursor.at = end;
   }
+  standing.nextSeq = firstSeq + messages.length;
+  standing.ack = ack;
   return { kind: 'frame', firstSeq, ack, flags, credits, messages };
 }

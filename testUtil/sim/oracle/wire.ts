@@ -1,6 +1,6 @@
 import { detectCodec } from '../../../codec/detect.ts';
 import { JsonCodec } from '../../../codec/json.ts';
-import { type CompactFrame, readCompact } from './compactWire.ts';
+import { type CompactFrame, readCompact, type Standing } from './compactWire.ts';
 
 /**
  * What a frame says, read by the oracle's own rules (PROTOCOL.md, "Envelope" and "Payloads"). Of the library it uses the
@@ -104,9 +104,9 @@ export function describeSaid(said: Said): string {
 export class WireReader {
   readonly #known = new WeakMap<Uint8Array, Said>();
 
-  /** @param isCompact of the connection it is on, after the handshake */
-  read(frame: Uint8Array, isCompact: boolean): Said {
-    if (isCompact) return readCompact(frame);
+  /** @param standing of compact frames in its direction, where the connection has them */
+  read(frame: Uint8Array, standing: Standing | undefined): Said {
+    if (standing !== undefined) return readCompact(frame, standing);
     let said = this.#known.get(frame);
     if (said === undefined) {
       said = read(frame);

@@ -66,7 +66,7 @@ export class WireWitness implements HostWitness {
 
   frameSent(index: number, frame: Uint8Array): void {
     const seen = this.#connections[index];
-    const said = this.oracle.wire.read(frame, seen?.isCompact === true);
+    const said = this.oracle.wire.read(frame, seen?.isCompact === true ? seen.said : undefined);
     if (this.isJudged) this.#trace(index, said, frame.length, '→');
     if (said.kind === 'accepted') this.#attach(index, said, seen?.nextExpected ?? 0);
     else if (said.kind === 'request') this.#remember(said);
@@ -85,7 +85,7 @@ export class WireWitness implements HostWitness {
   frameArrives(index: number, frame: Uint8Array): void {
     this.telling = index;
     const seen = this.#connections[index];
-    const said = this.oracle.wire.read(frame, seen?.isCompact === true);
+    const said = this.oracle.wire.read(frame, seen?.isCompact === true ? seen.heard : undefined);
     if (this.isJudged) this.#trace(index, said, frame.length, seen?.hasEnded === true ? '✗' : '←');
     if (seen === undefined) return;
     if (seen.hasEnded) return this.#heardLate(seen);
