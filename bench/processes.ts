@@ -12,6 +12,11 @@ export function coresToUse(): Cores {
 export function endWithChildren(giveUpMs: number): void {
   process.on('exit', killAll);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
+  // What fails in a worker, or is found not to be so, fails the run.
+  process.on('uncaughtException', (error) => {
+    console.error(`the run failed: ${error instanceof Error ? (error.stack ?? error.message) : error}`);
+    process.exit(1);
+  });
   const giveUp = () => {
     console.error(`the run did not end within ${giveUpMs / 1_000} s`);
     process.exit(1);

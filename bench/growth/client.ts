@@ -14,7 +14,7 @@ let dialled: Dialled | undefined;
 
 function service() {
   if (dialled === undefined) throw new Error('not connected');
-  return dialled.client.measured;
+  return dialled.client.app;
 }
 
 const NO_BOUND = 1e9;

@@ -22,7 +22,7 @@ const commands = {
     const options = { ...bounds, clock: countingClock };
     const made = new WebSocketServerTransport(undefined, 'SERVER', options);
     transport = made;
-    createServer(made, { measured, counted });
+    createServer(made, { app: measured, counted });
     const http = createHttpServer();
     http.on('upgrade', (request, socket, head) => made.handleUpgrade(request, socket, head));
     setInterval(look, 5);

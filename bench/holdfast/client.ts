@@ -6,25 +6,25 @@ import { talk } from './talk.ts';
 
 async function connect(port: number): Promise<Connected> {
   const { client, cut } = dial(port);
-  const { measured } = client;
+  const { app } = client;
   const connected: Connected = {
-    echo: async (message) => unwrapOrThrow(await measured.echo.rpc(message)),
-    echoBytes: async (bytes) => unwrapOrThrow(await measured.echoBytes.rpc({ bytes })).bytes,
+    echo: async (message) => unwrapOrThrow(await app.echo.rpc(message)),
+    echoBytes: async (bytes) => unwrapOrThrow(await app.echoBytes.rpc({ bytes })).bytes,
     async download(writing, onMessage) {
-      const { resReadable } = measured.download.subscribe(writing);
+      const { resReadable } = app.download.subscribe(writing);
       for await (const result of resReadable) {
         unwrapOrThrow(result);
         onMessage();
       }
     },
     async upload(writing) {
-      const { reqWritable, finalize } = measured.upload.upload({});
+      const { reqWritable, finalize } = app.upload.upload({});
       const write = (message: Small) => reqWritable.write(message);
       await writeAs(writing, write, () => reqWritable.waitForWriteReady());
       return unwrapOrThrow(await finalize()).count;
     },
     async subscribe(onEvent) {
-      const iterator = measured.events.subscribe({}).resReadable[Symbol.asyncIterator]();
+      const iterator = app.events.subscribe({}).resReadable[Symbol.asyncIterator]();
       await iterator.next();
       const read = async () => {
         for (;;) {
@@ -36,7 +36,7 @@ async function connect(port: number): Promise<Connected> {
       };
       void read();
     },
-    publish: async (message) => unwrapOrThrow(await measured.publish.rpc(message)),
+    publish: async (message) => unwrapOrThrow(await app.publish.rpc(message)),
     cut,
   };
   await connected.echo(small(0));

@@ -8,7 +8,7 @@ import { checks, counted, measured, publish } from './services.ts';
 
 /** As the README has it, every option at its default. */
 const transport = new WebSocketServerTransport(undefined, 'SERVER');
-createServer(transport, { measured, counted });
+createServer(transport, { app: measured, counted });
 const http = createHttpServer();
 http.on('upgrade', (request, socket, head) => transport.handleUpgrade(request, socket, head));
 

@@ -98,4 +98,4 @@ export const measured = serviceOf({ request: as, response: as });
 export const counted = serviceOf({ request: counting('requests'), response: counting('responses') });
 
 /** The services of the server, for its clients' types. */
-export type Services = { measured: typeof measured; counted: typeof counted };
+export type Services = { app: typeof measured; counted: typeof counted };
