@@ -42,9 +42,10 @@ function panelOf({ question, points }: { question: Question; points: readonly Po
   };
 }
 
-/** To a number that can be divided by four and read. */
+/** To a number that can be divided by four and read; never to 0, which is no height. */
 function roundUp(value: number): number {
-  const unit = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
+  if (value < 1) return 4;
+  const unit = 10 ** Math.floor(Math.log10(value));
   return Math.ceil(value / unit / 2) * 2 * unit;
 }
 
