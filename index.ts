@@ -1,6 +1,7 @@
 export {
   type AnyServiceSchema,
   type AnyServiceSchemaMap,
+  broadcast,
   CANCEL_CODE,
   type CallContext,
   CallEndedError,

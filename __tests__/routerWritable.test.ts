@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { CallEndedError, WriteAfterCloseError } from '../router/errors.ts';
+import type { SharedValue } from '../router/sharedValue.ts';
 import { WritableHalf, type WriteTarget } from '../router/writable.ts';
 import { contentBytes } from '../router/writeAll.ts';
 import { FakePort } from './support/fakePort.ts';
@@ -11,6 +12,9 @@ class Target implements WriteTarget<unknown> {
   writeValue(value: unknown): void {
     this.port.send({ streamId: 's1', controlFlags: 0, payload: value });
     this.log.push(value);
+  }
+  writeShared({ value }: SharedValue): void {
+    this.writeValue(value);
   }
   closeWith(value: unknown): void {
     if (value !== undefined) this.writeValue(value);

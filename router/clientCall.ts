@@ -23,6 +23,7 @@ import {
   UNEXPECTED_DISCONNECT_CODE,
 } from './errors.ts';
 import { Err, isResult, type Result } from './result.ts';
+import type { SharedValue } from './sharedValue.ts';
 import { WritableHalf, type WriteTarget } from './writable.ts';
 
 /** Where a call's results go: a readable, or the one promise of a call with a single result. */
@@ -130,6 +131,10 @@ export class ClientCall extends CallLifecycle implements WriteTarget<unknown> {
   writeValue(value: unknown): void {
     // Between the end of a session and the news of it there is nothing to throw about.
     if (this.port.isOpen) this.port.send({ streamId: this.streamId, controlFlags: 0, payload: value });
+  }
+
+  writeShared({ value }: SharedValue): void {
+    this.writeValue(value);
   }
 
   closeWith(value: unknown): void {

@@ -1,3 +1,4 @@
+export { broadcast } from './broadcast.ts';
 export type { CallOptions } from './callOptions.ts';
 export { type ClientOptions, createClient } from './client.ts';
 export type {

@@ -1,6 +1,7 @@
 import type { Clock } from '../transport/clock.ts';
 import { InvalidOptionsError } from '../transport/errors.ts';
 import type { ServerTransport } from '../transport/server.ts';
+import { CallList } from './callList.ts';
 import { CANCEL_CODE } from './errors.ts';
 import type { AnyMiddleware, Middleware } from './middleware.ts';
 import type { Routes } from './openCall.ts';
@@ -98,7 +99,7 @@ class ServiceServer implements Server<AnyServiceSchemaMap>, ServerCore {
   readonly exposeErrorMessages: boolean;
   readonly stripUndeclared: boolean;
   readonly maxCancelledStreams: number;
-  readonly #calls = new Set<ServerCall>();
+  readonly #calls = new CallList();
   readonly #bindings: ServerBinding[] = [];
   readonly #clock: Clock;
   readonly #closeTimeoutMs: number;
@@ -137,7 +138,7 @@ class ServiceServer implements Server<AnyServiceSchemaMap>, ServerCore {
 
   get streams(): ReadonlyMap<string, OpenCall> {
     const streams = new Map<string, OpenCall>();
-    for (const { streamId, port, procedure } of this.#calls) {
+    for (const { streamId, port, procedure } of this.#calls.all()) {
       const { serviceName, procedureName } = procedure;
       // Stream ids are unique within a session only: two clients may use the same.
       const key = streams.has(streamId) ? `${port.id} ${streamId}` : streamId;
@@ -151,7 +152,7 @@ class ServiceServer implements Server<AnyServiceSchemaMap>, ServerCore {
   }
 
   removed(call: ServerCall): void {
-    this.#calls.delete(call);
+    this.#calls.remove(call);
   }
 
   began(): void {
@@ -169,7 +170,7 @@ class ServiceServer implements Server<AnyServiceSchemaMap>, ServerCore {
   }
 
   async #close(): Promise<void> {
-    for (const call of [...this.#calls]) call.cancel({ code: CANCEL_CODE, message: 'server is closing' });
+    for (const call of this.#calls.all()) call.cancel({ code: CANCEL_CODE, message: 'server is closing' });
     for (const binding of this.#bindings) binding.refuse();
     await this.#idle();
     for (const [name, { state }] of Object.entries(this.services)) await this.#dispose(name, state);

@@ -10,6 +10,7 @@ import {
   isStreamClose,
   isStreamOpen,
 } from '../transport/message.ts';
+import type { SharedPayload } from '../transport/sharedPayload.ts';
 import type { SessionEnd, SessionPort } from '../transport/stream.ts';
 import type { Telemetry } from '../transport/telemetry.ts';
 import { CallEnd } from './callEnd.ts';
@@ -28,6 +29,7 @@ import { ReadableQueue } from './readable.ts';
 import { type AnyResult, InvalidResponseError, isCancellation, judgeResponse, unsendable } from './response.ts';
 import { Err, isResult, Ok } from './result.ts';
 import type { CompiledSchema } from './schema.ts';
+import type { SharedValue } from './sharedValue.ts';
 import { WritableHalf, type WriteTarget } from './writable.ts';
 
 /** What a call needs of its server. */
@@ -50,6 +52,10 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
   readonly deadlineAt: number | undefined;
   readonly end: CallEnd;
   readonly ctx: HandlerContext;
+  /** Its place among the server's open calls. */
+  previousCall: ServerCall | undefined;
+  nextCall: ServerCall | undefined;
+  isListed = false;
   readonly #host: CallHost;
   readonly #reqInit: unknown;
   readonly #readable: ReadableQueue<unknown, ErrorPayload> | undefined;
@@ -136,6 +142,18 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
 
   writeValue(value: AnyResult): void {
     this.#send(value, 0);
+  }
+
+  writeShared(shared: SharedValue): void {
+    const judge = () => judgeResponse(this.procedure, shared.value, this.#host.stripUndeclared);
+    let payload: SharedPayload;
+    try {
+      payload = shared.payloadFor(this.procedure, judge);
+    } catch (error) {
+      return this.#isNoResponse(error);
+    }
+    // The cast: what judgeResponse made.
+    this.#transmit(payload.value as AnyResult, 0, payload);
   }
 
   closeWith(value: AnyResult | undefined): void {
@@ -239,20 +257,25 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
     try {
       result = judgeResponse(this.procedure, response, this.#host.stripUndeclared);
     } catch (error) {
-      this.#log('error', 'the response does not fit its schema', error);
-      this.cancel({ code: UNCAUGHT_ERROR_CODE, message: 'internal server error' });
+      this.#isNoResponse(error);
       return false;
     }
     return this.#transmit(result, controlFlags);
   }
 
-  #transmit(result: AnyResult, controlFlags: number): boolean {
+  #isNoResponse(error: unknown): void {
+    this.#log('error', 'the response does not fit its schema', error);
+    this.cancel({ code: UNCAUGHT_ERROR_CODE, message: 'internal server error' });
+  }
+
+  /** @param payload the result, where it goes to others, too */
+  #transmit(result: AnyResult, controlFlags: number, payload: AnyResult | SharedPayload = result): boolean {
     if (!result.ok && isCancellation(result)) {
       this.cancel(result.payload);
       return false;
     }
     try {
-      this.port.send({ streamId: this.streamId, controlFlags, payload: result });
+      this.port.send({ streamId: this.streamId, controlFlags, payload });
       if (!result.ok) this.failSpan(result.payload);
       return true;
     } catch (error) {

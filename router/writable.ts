@@ -1,6 +1,7 @@
 import type { CancelTimer } from '../transport/clock.ts';
 import type { SessionPort } from '../transport/stream.ts';
 import { CallEndedError, WriteAfterCloseError } from './errors.ts';
+import type { SharedValue } from './sharedValue.ts';
 import { pump, type WriteAllOptions, type WriteSource } from './writeAll.ts';
 
 /** One direction of a call, as its writer sees it. Once closed, or once the call has ended, it stays so. */
@@ -39,6 +40,7 @@ export interface WriteTarget<T> {
   readonly port: SessionPort;
   readonly streamId: string;
   writeValue(value: T): void;
+  writeShared(shared: SharedValue): void;
   /** Closes the half, with a last value unless it is undefined. */
   closeWith(value: T | undefined): void;
 }
@@ -67,10 +69,19 @@ export class WritableHalf<T> implements Writable<T> {
   }
 
   write(value: T): boolean {
+    return this.#write((target) => target.writeValue(value));
+  }
+
+  /** Writes a value that goes to others, too. */
+  writeShared(shared: SharedValue): boolean {
+    return this.#write((target) => target.writeShared(shared));
+  }
+
+  #write(write: (target: WriteTarget<T>) => void): boolean {
     if (this.#closed) throw new WriteAfterCloseError('writing');
     const target = this.#target;
     if (target === undefined) return false;
-    target.writeValue(value);
+    write(target);
     return this.#target !== undefined && target.port.isWriteReady(target.streamId); // writing may have ended the call
   }
 

@@ -9,6 +9,7 @@ import {
   type OutgoingMessage,
   REHANDSHAKE_STREAM_ID,
 } from './message.ts';
+import { type SharedBody, SharedPayload } from './sharedPayload.ts';
 import { varintLength, writeVarint } from './varint.ts';
 import { MalformedFrame } from './wire.ts';
 
@@ -83,9 +84,20 @@ function writeText(out: Uint8Array, at: number, text: Uint8Array): number {
 /** The number that a stream's id is, 0 for re-handshakes; -1 where it is none and travels as a text. */
 export function streamNumber(streamId: string): number {
   if (streamId === REHANDSHAKE_STREAM_ID) return 0;
-  const number = Number(streamId);
-  return Number.isSafeInteger(number) && number > 0 && String(number) === streamId ? number : -1;
+  const { length } = streamId;
+  if (length === 0 || length > MAX_DIGITS || streamId.charCodeAt(0) === ZERO) return -1;
+  let number = 0;
+  for (let i = 0; i < length; i++) {
+    const digit = streamId.charCodeAt(i) - ZERO;
+    if (!(digit >= 0 && digit <= 9)) return -1;
+    number = number * 10 + digit;
+  }
+  return number <= Number.MAX_SAFE_INTEGER ? number : -1;
 }
+
+const ZERO = 48;
+/** Of 2^53 − 1. */
+const MAX_DIGITS = 16;
 
 /** True for `{ok: true, payload}` and nothing else: most of what a server says. */
 function isOkResult(payload: unknown): payload is { ok: true; payload: unknown } {
@@ -103,6 +115,7 @@ function textsOf({ serviceName = '', procedureName = '', tracing }: OutgoingMess
 /**
  * Encodes one message.
  * @param deadline in session time, where it is agreed on
+ * @param stream the number of its stream, where that is known already
  * @throws {CodecError} if the payload holds what the codec cannot carry
  * @throws {MessageTooLargeError}
  */
@@ -111,22 +124,26 @@ export function encodeCompact(
   message: OutgoingMessage,
   deadline: number | undefined,
   maxMessageBytes: number,
+  stream: number = streamNumber(message.streamId),
 ): Uint8Array {
   const { streamId, controlFlags, tracing, payload } = message;
   const isOpening = (controlFlags & ControlFlags.StreamOpen) !== 0;
   const isTraced = isOpening && tracing !== undefined && tracing.traceparent !== '';
-  const stream = streamNumber(streamId);
   let control = controlFlags & STREAM_FLAGS;
-  let value = payload;
-  if ((controlFlags & ControlFlags.StreamClose) !== 0 && isClosePayload(payload)) value = undefined;
-  else if (!isOpening && isOkResult(payload)) {
-    value = payload.payload;
-    control |= Control.Ok;
-  }
   // Encoded first: what it reads may encode something itself, and both are copied from the same memory.
-  const body = value === undefined ? NOTHING : (codec.toScratch?.(value) ?? codec.toBuffer(value));
+  let body: Uint8Array = NOTHING;
+  if (payload instanceof SharedPayload) {
+    const shared = payload.bodyIn(codec, () => sharedBody(codec, payload.value));
+    body = shared.bytes;
+    if (shared.isOk) control |= Control.Ok;
+  } else if ((controlFlags & ControlFlags.StreamClose) !== 0 && isClosePayload(payload)) {
+    control |= Control.NoPayload;
+  } else if (!isOpening && isOkResult(payload)) {
+    body = scratch(codec, payload.payload);
+    control |= Control.Ok;
+  } else if (payload === undefined) control |= Control.NoPayload;
+  else body = scratch(codec, payload);
   if (stream < 0) control |= Control.Named;
-  if (value === undefined) control |= Control.NoPayload;
   if (streamId === REHANDSHAKE_STREAM_ID) control |= Control.Rehandshake;
   if (isTraced) control |= Control.Traced;
   if (deadline !== undefined) control |= Control.Deadline;
@@ -144,6 +161,17 @@ export function encodeCompact(
   if (deadline !== undefined) at = writeVarint(out, at, deadline);
   out.set(body, at);
   return out;
+}
+
+/** The bytes of a value, until the next one is encoded. */
+function scratch(codec: Codec, value: unknown): Uint8Array {
+  return codec.toScratch?.(value) ?? codec.toBuffer(value);
+}
+
+/** Of a result, which is what goes to many. */
+function sharedBody(codec: Codec, value: unknown): SharedBody {
+  const isOk = isOkResult(value);
+  return { bytes: codec.toBuffer(isOk ? value.payload : value), isOk };
 }
 
 /** Memory for a message; before a large one there is room for the header of a frame, so that it need not be copied again. */

@@ -76,6 +76,7 @@ export interface OutgoingMessage {
   tracing?: PropagationContext | undefined;
   /** Milliseconds of the local `Clock.now()`; sent only to a peer that accepted the `deadline` extension. */
   deadlineAt?: number | undefined;
+  /** Plain data, or a `SharedPayload` of it. */
   payload: unknown;
 }
 

@@ -12,6 +12,7 @@ import type { SendingHalf } from './session/SendingHalf.ts';
 import type { SessionConnected } from './session/SessionConnected.ts';
 import type { SessionHandshaking } from './session/SessionHandshaking.ts';
 import { connectedToNoConnection, type Session } from './session/transitions.ts';
+import { TurnEnd } from './session/turnEnd.ts';
 import type { SessionEnd, StreamOpener } from './stream.ts';
 import { createTelemetry, type Telemetry } from './telemetry.ts';
 import { TimerWheel } from './wheel.ts';
@@ -31,6 +32,7 @@ export abstract class Transport<O extends SettledTransportOptions = SettledTrans
   readonly #events: EventDispatcher;
   readonly #logger = new BoundLogger();
   protected readonly queue: EventQueue;
+  readonly #flushes: TurnEnd;
   protected readonly wheel: TimerWheel;
   #status: 'open' | 'closed' = 'open';
 
@@ -41,6 +43,7 @@ export abstract class Transport<O extends SettledTransportOptions = SettledTrans
     this.telemetry = createTelemetry(options.telemetry);
     const onError = (error: unknown) => this.log('error', 'internal error', { error });
     this.queue = new EventQueue(onError);
+    this.#flushes = new TurnEnd(onError);
     this.#events = new EventDispatcher((message, fields) => this.log('error', message, fields));
     const shortest = Math.min(options.heartbeatIntervalMs, options.handshakeTimeoutMs);
     this.wheel = new TimerWheel(this.clock, Math.min(MAX_SLOT_MS, Math.max(MIN_SLOT_MS, shortest / 10)), onError);
@@ -107,7 +110,17 @@ export abstract class Transport<O extends SettledTransportOptions = SettledTrans
 
   protected environmentFor(owner: SessionOwner): SessionEnvironment {
     const { options, clock, wheel, queue, telemetry } = this;
-    return { owner, options, clock, wheel, queue, logger: this.#logger, telemetry, opener: () => this.opener() };
+    return {
+      owner,
+      options,
+      clock,
+      wheel,
+      queue,
+      flushes: this.#flushes,
+      logger: this.#logger,
+      telemetry,
+      opener: () => this.opener(),
+    };
   }
 
   /** The events of states that both graphs have; each takes its turn in the queue. */

@@ -215,7 +215,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'never trims',
-    patches: [{ file: ledger, find: 'if (ack <= this.#oldest) return;', replace: 'return;' }],
+    patches: [{ file: ledger, find: 'if (ack <= this.#oldest) return false;', replace: 'return false;' }],
   },
   {
     name: 'no connect timeout',
@@ -352,7 +352,7 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: core,
-        find: 'if (message.isHeld === true) this.count();',
+        find: 'if (message.isHeld === true) this.#countAs(this.#counted + cost);',
         replace: 'if (message.isHeld === true) flow.consume(cost, 1e9) && this.#streams?.consumed(flow, 0, 1e9);',
       },
     ],

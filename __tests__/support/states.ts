@@ -14,6 +14,7 @@ import type { SessionHandshaking } from '../../transport/session/SessionHandshak
 import type { SessionNoConnection } from '../../transport/session/SessionNoConnection.ts';
 import type { SessionWaitingForHandshake } from '../../transport/session/SessionWaitingForHandshake.ts';
 import * as transitions from '../../transport/session/transitions.ts';
+import { TurnEnd } from '../../transport/session/turnEnd.ts';
 import { NO_SPAN, noTelemetry } from '../../transport/telemetry.ts';
 import { TimerWheel } from '../../transport/wheel.ts';
 
@@ -64,6 +65,7 @@ export class StateBench {
       clock,
       wheel,
       queue: this.queue,
+      flushes: new TurnEnd(() => undefined),
       logger: new BoundLogger(),
       telemetry: noTelemetry,
       opener: () => undefined,

@@ -1,5 +1,5 @@
 import { Kind, type Static, type TSchema, type TUnsafe, Type, TypeRegistry } from '@sinclair/typebox';
-import { createServiceSchema, Ok, Procedure, type Result, type Writable } from 'holdfast';
+import { broadcast, createServiceSchema, Ok, Procedure, type Result, type Writable } from 'holdfast';
 import { type Small, writeAs } from '../application.ts';
 
 /** What is done to each schema of a service. */
@@ -18,7 +18,7 @@ const subscribers = new Set<Writable<Result<Small, never>>>();
 
 /** Writes to every subscription there is. */
 export function publish(message: Small): void {
-  for (const subscriber of subscribers) subscriber.write(Ok(message));
+  broadcast(subscribers, Ok(message));
 }
 
 function serviceOf({ request, response }: Schemas) {

@@ -8,6 +8,9 @@ import type { SessionCore } from './core.ts';
 import { SendingHalf } from './SendingHalf.ts';
 import type { SessionConnected } from './SessionConnected.ts';
 
+/** After so many messages of one frame what they caused leaves, though more of the frame follows. */
+const ANSWERS_AT_ONCE = 32;
+
 /** Who beats. */
 export type Role = 'client' | 'server';
 
@@ -90,12 +93,14 @@ export abstract class ReceivingHalf extends SendingHalf {
   #read(reader: CompactFrameReader): void {
     const { core } = this;
     const { ledger, env } = core;
-    while (reader.hasMore) {
+    for (let handled = 1; reader.hasMore; handled++) {
       const message = reader.next();
       if (message instanceof MalformedFrame) return this.#violated(message);
       ledger.advance();
       core.unackedMessages += 1;
       if (!this.#hand(message, reader.messageBytes)) return;
+      // Whoever asked first need not wait for the answers to all others: meanwhile both sides work.
+      if (handled % ANSWERS_AT_ONCE === 0 && reader.hasMore) this.flush();
       // What it caused comes before the next is looked at, as on River's wire, where each message is a frame. If the session
       // has ended by then, or moved on, the rest of the frame is not read: it comes again.
       if (reader.hasMore && env.queue.hasWaiting) return this.#postpone(reader);
@@ -174,7 +179,6 @@ export abstract class ReceivingHalf extends SendingHalf {
   /** Bounds what the peer has to keep by traffic, not by the heartbeat interval. */
   #acknowledgeIfDue(core: SessionCore): void {
     const { ackAfterMessages, ackAfterBytes } = core.env.options;
-    if (core.unackedMessages < ackAfterMessages && core.unackedBytes < ackAfterBytes) return;
-    this.acknowledge();
+    if (core.unackedMessages >= ackAfterMessages || core.unackedBytes >= ackAfterBytes) this.acknowledgeSoon();
   }
 }

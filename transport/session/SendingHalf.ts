@@ -18,6 +18,10 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
   #nextSeq: number;
   #resent = 0;
   #isFlushing = false;
+  /** Bytes that were accepted since the last flush. */
+  #pendingBytes = 0;
+  /** Something arrived that must be acknowledged with this turn's end, if nothing else leaves that says so. */
+  #owesAck = false;
   /** Where the last compact frame ended; before the first, nowhere. */
   #saidSeq = -1;
   #saidAck = 0;
@@ -37,27 +41,45 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
     return this.connection.bufferedBytes;
   }
 
-  /** Sends what is there once this turn has sent all it wants to. */
-  flushSoon(): void {
+  /** Sends what is there once this turn has sent all it wants to, or a frame is full. */
+  flushSoon(bytes = 0): void {
+    this.#pendingBytes += bytes;
+    // The peer may begin with it while we go on.
+    if (this.#pendingBytes >= TARGET_FRAME_BYTES) {
+      this.#pendingBytes = 0;
+      return this.core.env.owner.onFlushDue(this);
+    }
     if (this.#isFlushing) return;
     this.#isFlushing = true;
-    // A microtask: what the promises of one turn send leaves together, and nothing waits for the next turn.
-    queueMicrotask(() => {
-      this.#isFlushing = false;
-      if (!this._isConsumed) this.core.env.owner.onFlushDue(this);
-    });
+    this.core.env.flushes.add(this);
+  }
+
+  /** The turn that sent something is over. */
+  onTurnOver(): void {
+    this.#isFlushing = false;
+    if (!this._isConsumed) this.core.env.owner.onFlushDue(this);
   }
 
   /** Hands over what has not been. What does not leave is sent again after a reconnect. Returns true if anything left. */
   flush(): boolean {
     const { core, connection } = this;
-    const before = this.#nextSeq;
-    if (before >= core.ledger.nextSeq && !core.owesCredits) return false;
+    this.#pendingBytes = 0;
+    const owesAck = this.#owesAck;
+    if (this.#nextSeq >= core.ledger.nextSeq && !core.owesCredits && !owesAck) return false;
+    this.#owesAck = false;
     connection.cork();
     const hasSaid = core.isCompact ? this.#flushCompact(core) : this.#flushEnvelopes();
+    if (owesAck && !hasSaid) this.#sayNothing(0);
     connection.uncork();
     core.transmittedSeq = Math.max(core.transmittedSeq, this.#nextSeq);
-    return hasSaid;
+    return hasSaid || owesAck;
+  }
+
+  /** Says what has arrived, with whatever this turn sends. */
+  protected acknowledgeSoon(): void {
+    if (!this.core.isCompact) return this.sendAckMessage();
+    this.#owesAck = true;
+    this.flushSoon();
   }
 
   /** Says what has arrived, at once, and with it whatever else there is to say. */
@@ -65,8 +87,12 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
     const { core } = this;
     if (!core.isCompact) return this.sendAckMessage();
     const isSaid = this.flush();
-    if (isSaid && flags === 0) return;
-    core.acknowledged();
+    if (!isSaid || flags !== 0) this.#sayNothing(flags);
+  }
+
+  /** A frame without messages. */
+  #sayNothing(flags: number): void {
+    this.core.acknowledged();
     this.connection.send(this.#frame(this.#nextSeq, flags, NO_MESSAGES, NO_CREDITS));
   }
 

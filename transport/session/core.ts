@@ -24,6 +24,7 @@ import { encodeOutgoing } from './outgoing.ts';
 import type { SessionOwner } from './owner.ts';
 import type { StreamFlow } from './streamFlow.ts';
 import { costOf, StreamTable } from './streamTable.ts';
+import type { TurnEnd } from './turnEnd.ts';
 
 /** What all sessions of one transport share. */
 export interface SessionEnvironment {
@@ -33,6 +34,8 @@ export interface SessionEnvironment {
   readonly wheel: TimerWheel;
   /** Where states' events wait for their turn. */
   readonly queue: { readonly hasWaiting: boolean };
+  /** What this turn's sessions have to send. */
+  readonly flushes: TurnEnd;
   readonly logger: Logger;
   readonly telemetry: Telemetry;
   /** Server: who gets messages that no open stream waits for. */
@@ -62,7 +65,7 @@ export interface FrameSink {
   /** Bytes that its connection has taken and not passed on. */
   readonly bufferedBytes: number;
   /** There is more in the ledger: it leaves with everything else that this turn sends. */
-  flushSoon(): void;
+  flushSoon(bytes?: number): void;
 }
 
 /**
@@ -78,6 +81,8 @@ export class SessionCore implements SessionPort {
   readonly ledger = new Ledger();
   /** Until the first answer: it decides the codec and the extensions, so nothing is framed before it. */
   agreement: Agreement | undefined;
+  /** Frames carry many messages; otherwise each is one, with an envelope. */
+  isCompact = false;
   /** Where session time begins, on our clock; meaningful from the first answer on. */
   zero = 0;
   /** When the peer has been away too long, on our clock. One absolute deadline: retries do not move it. */
@@ -145,8 +150,8 @@ export class SessionCore implements SessionPort {
   }
 
   send(message: OutgoingMessage): void {
-    this.#accept(message);
-    this.sink?.flushSoon();
+    const bytes = this.#accept(message);
+    this.sink?.flushSoon(bytes);
   }
 
   newStreamId(): string {
@@ -172,7 +177,11 @@ export class SessionCore implements SessionPort {
 
   /** Tells the budget what this session holds by now. */
   count(): void {
-    const held = this.#ended === undefined ? this.bufferedBytes + (this.#streams?.heldCost ?? 0) : 0;
+    this.#countAs(this.#ended === undefined ? this.bufferedBytes + (this.#streams?.heldCost ?? 0) : 0);
+  }
+
+  #countAs(held: number): void {
+    if (held === this.#counted) return;
     this.env.options.budget.changed(this.#counted, held);
     this.#counted = held;
   }
@@ -183,27 +192,29 @@ export class SessionCore implements SessionPort {
     return Math.min(maxSessionBufferBytes, budget.mostFor(this.#counted));
   }
 
-  /** Into the ledger, or, while the session waits for its first answer, into the outbox. */
-  #accept(message: OutgoingMessage): void {
+  /** Into the ledger, or, while the session waits for its first answer, into the outbox. Returns its bytes. */
+  #accept(message: OutgoingMessage): number {
     if (this.#ended !== undefined) throw new SessionClosedError(this.id, 'sending');
     const { agreement } = this;
     if (agreement === undefined) {
       const { codec, maxMessageBytes } = this.env.options;
       this.#outbox ??= new Outbox(codec, maxMessageBytes, this.from, this.to);
       this.#outbox.push(message, (bytes) => this.#assertRoom(message, bytes));
-      return;
+      return 0;
     }
     // Every frame acknowledges; River needs a message for it.
-    if (this.isCompact && isAckOnly(message.controlFlags)) return;
-    const frame = encodeOutgoing(this, message, agreement);
+    if (this.isCompact && isAckOnly(message.controlFlags)) return 0;
     const flow = this.#streams?.get(message.streamId);
+    const frame = encodeOutgoing(this, message, agreement, flow?.number);
     // Whatever it wanted to say before is not wanted any more.
     if (flow !== undefined && isStreamCancel(message.controlFlags)) this.#streams?.discard(flow);
-    this.#assertRoom(message, frame.length, flow);
+    const buffered = this.bufferedBytes;
+    this.#assertRoom(message, frame.length, buffered, flow);
     this.#append(message.controlFlags, frame, flow);
     // On River's wire it carries the ack of this moment.
     if (!this.isCompact) this.acknowledged();
-    this.count();
+    this.#countAs(buffered + frame.length + MESSAGE_OVERHEAD_BYTES + (this.#streams?.heldCost ?? 0));
+    return frame.length;
   }
 
   /** Into the ledger, or, without credit, behind what waits for some. */
@@ -218,8 +229,7 @@ export class SessionCore implements SessionPort {
    * @throws {LedgerError} if it was never sent
    */
   confirm(ack: number): void {
-    this.ledger.confirm(ack);
-    this.count();
+    if (this.ledger.confirm(ack)) this.count();
   }
 
   /** The peer is told what has arrived. */
@@ -228,19 +238,14 @@ export class SessionCore implements SessionPort {
     this.unackedBytes = 0;
   }
 
-  /** Frames carry many messages; otherwise each is one, with an envelope. */
-  get isCompact(): boolean {
-    return this.agreement?.extensions?.compact !== undefined;
-  }
-
-  #assertRoom(message: OutgoingMessage, bytes: number, flow?: StreamFlow): void {
+  #assertRoom(message: OutgoingMessage, bytes: number, buffered = this.bufferedBytes, flow?: StreamFlow): void {
     const isControl =
       message.streamId === REHANDSHAKE_STREAM_ID ||
       (message.controlFlags & (ControlFlags.AckOnly | ControlFlags.StreamCancel)) !== 0 ||
       ((message.controlFlags & ControlFlags.StreamClose) !== 0 && isClosePayload(message.payload));
     const { maxStreamBufferBytes, maxSessionBufferBytes } = this.env.options;
     const most = this.#mostBytes;
-    const wanted = this.bufferedBytes + bytes;
+    const wanted = buffered + bytes;
     // However little all sessions have left: that calls end must be said.
     const limit = isControl ? maxSessionBufferBytes + CONTROL_RESERVE_BYTES : most;
     if (wanted > limit) {
@@ -249,7 +254,7 @@ export class SessionCore implements SessionPort {
     }
     if (isControl || flow === undefined || flow.waitingCount === 0) return;
     // No stream takes more than what it leaves to the others.
-    const streamLimit = Math.min(maxStreamBufferBytes, most - this.bufferedBytes);
+    const streamLimit = Math.min(maxStreamBufferBytes, most - buffered);
     const waiting = flow.waitingBytes + flow.waitingCount * MESSAGE_OVERHEAD_BYTES + bytes;
     if (waiting > streamLimit) {
       const what = `the peer does not read stream ${flow.id}: ${waiting} bytes waiting`;
@@ -271,6 +276,7 @@ export class SessionCore implements SessionPort {
    */
   agree(agreement: Agreement, zero: number, initialLimit?: number): void {
     this.agreement = agreement;
+    this.isCompact = agreement.extensions?.compact !== undefined;
     this.zero = zero;
     this.#initialLimit = initialLimit;
     if (initialLimit !== undefined) this.#streams?.agree(initialLimit);
@@ -279,7 +285,7 @@ export class SessionCore implements SessionPort {
     for (const message of outbox?.drain() ?? []) {
       if (this.isCompact && isAckOnly(message.controlFlags)) continue;
       try {
-        const frame = encodeOutgoing(this, message, agreement);
+        const frame = encodeOutgoing(this, message, agreement, undefined);
         this.#append(message.controlFlags, frame, this.#streams?.get(message.streamId));
       } catch (error) {
         // It was encoded once already; a codec that now refuses it must not take the whole session down.
@@ -310,7 +316,7 @@ export class SessionCore implements SessionPort {
     if (flow?.receiver === undefined) {
       // Its call has ended here; with a cancel, what it still has to say is not wanted any more.
       if (flow !== undefined && isStreamCancel(message.controlFlags)) this.#streams?.discard(flow);
-      this.#call(message, () => this.env.opener()?.onUnclaimedMessage(this, message));
+      this.#handUnclaimed(message);
       return undefined;
     }
     return this.#deliverTo(flow, flow.receiver, message, bytes);
@@ -319,7 +325,7 @@ export class SessionCore implements SessionPort {
   #deliverTo(flow: StreamFlow, receiver: StreamReceiver, message: IncomingMessage, bytes: number): string | undefined {
     const cost = costOf(message.controlFlags, bytes);
     if (cost === 0) {
-      this.#call(message, () => receiver.onMessage(message));
+      this.#hand(receiver, message);
       return undefined;
     }
     if (!flow.receive(cost)) return `sent on stream ${flow.id} beyond its limit of ${flow.granted}`;
@@ -327,36 +333,56 @@ export class SessionCore implements SessionPort {
     if (flow.heldCost > cost && heldCost + cost > this.#mostBytes) {
       // Without credit nothing else bounds it; with it, only where all sessions together hold too much.
       const text = `nobody reads stream ${flow.id}: ${flow.heldCost} bytes unread`;
-      this.#call(message, () => receiver.onOverflow?.(`${text}, and no room for more`));
+      callSafely(
+        () => receiver.onOverflow?.(`${text}, and no room for more`),
+        (error) => this.#receiverFailed(error, flow.id),
+      );
       return undefined;
     }
     this.#streams?.hold(cost);
     message.cost = cost;
-    this.#call(message, () => receiver.onMessage(message));
-    if (message.isHeld === true) this.count();
-    else this.consumed(message.streamId, cost);
+    this.#hand(receiver, message);
+    if (message.isHeld === true) this.#countAs(this.#counted + cost);
+    else this.#consume(message.streamId, cost);
     return undefined;
   }
 
-  #call(message: IncomingMessage, fn: () => unknown): void {
+  #hand(receiver: StreamReceiver, message: IncomingMessage): void {
     try {
-      const outcome = fn();
-      // Declared to return nothing; whoever implements it as an async function may still reject.
-      if (isThenable(outcome))
-        Promise.resolve(outcome).catch((error: unknown) => this.#receiverFailed(error, message.streamId));
+      const outcome: unknown = receiver.onMessage(message);
+      if (outcome !== undefined) this.#watch(outcome, message.streamId);
     } catch (error) {
       this.#receiverFailed(error, message.streamId);
     }
   }
 
+  #handUnclaimed(message: IncomingMessage): void {
+    try {
+      const outcome: unknown = this.env.opener()?.onUnclaimedMessage(this, message);
+      if (outcome !== undefined) this.#watch(outcome, message.streamId);
+    } catch (error) {
+      this.#receiverFailed(error, message.streamId);
+    }
+  }
+
+  /** Declared to return nothing; whoever implements it as an async function may still reject. */
+  #watch(outcome: unknown, streamId: string): void {
+    if (isThenable(outcome)) Promise.resolve(outcome).catch((error: unknown) => this.#receiverFailed(error, streamId));
+  }
+
   consumed(streamId: string, cost: number): void {
+    if (this.#consume(streamId, cost)) this.#countAs(this.#counted - cost);
+  }
+
+  /** Returns false if the stream is closed: then nothing of it is held any more. */
+  #consume(streamId: string, cost: number): boolean {
     const streams = this.#streams;
     const flow = streams?.get(streamId);
-    if (flow?.receiver === undefined || streams === undefined) return;
+    if (flow?.receiver === undefined || streams === undefined) return false;
     const { maxSessionBufferBytes, budget } = this.env.options;
     const room = Math.min(maxSessionBufferBytes - streams.heldCost, budget.freeBytes);
     if (streams.consumed(flow, cost, Math.floor(room / SHARES))) this.sink?.flushSoon();
-    this.count();
+    return true;
   }
 
   discard(streamId: string): void {
@@ -370,7 +396,7 @@ export class SessionCore implements SessionPort {
     if (streams === undefined) return;
     const flows: StreamFlow[] = [];
     for (const { stream, limit } of credits) {
-      const flow = streams.get(String(stream));
+      const flow = streams.numbered(stream);
       if (flow?.allow(limit) === true) flows.push(flow);
     }
     if (flows.length === 0) return;

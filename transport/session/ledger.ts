@@ -59,12 +59,13 @@ export class Ledger {
    * Drops every frame the peer has confirmed. An `ack` below the highest seen says nothing new: a message that is
    * sent again carries the ack of the time it was built.
    * @param ack the next seq the peer expects; everything below it has arrived
+   * @returns true if it says anything new
    * @throws {LedgerError} if `ack` is beyond what was sent
    */
-  confirm(ack: number): void {
+  confirm(ack: number): boolean {
     if (ack > this.nextSeq)
       throw new LedgerError(`the peer expects ${ack} next, but only ${this.nextSeq} messages were sent`);
-    if (ack <= this.#oldest) return;
+    if (ack <= this.#oldest) return false;
     const end = this.#head + ack - this.#oldest;
     for (let i = this.#head; i < end; i++) {
       this.#bytes -= this.#frames[i]?.length ?? 0;
@@ -77,6 +78,7 @@ export class Ledger {
       this.#head = 0;
     }
     this.#wake();
+    return true;
   }
 
   /** A frame that the peer has not confirmed, or undefined. */

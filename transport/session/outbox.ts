@@ -1,6 +1,7 @@
 import type { Codec } from '../../codec/codec.ts';
 import { MessageTooLargeError } from '../errors.ts';
 import { ControlFlags, type OutgoingMessage } from '../message.ts';
+import { payloadOf } from '../sharedPayload.ts';
 
 /** What an envelope adds to its payload, at most, besides the strings it carries. */
 const ENVELOPE_BYTES = 512;
@@ -47,7 +48,7 @@ export class Outbox {
    * @throws {MessageTooLargeError}
    */
   push(message: OutgoingMessage, assertRoom: (bytes: number) => void): void {
-    const payload = this.#codec.toBuffer({ payload: message.payload });
+    const payload = this.#codec.toBuffer({ payload: payloadOf(message.payload) });
     const bytes = this.#frameBytesAtMost(message, payload);
     if (bytes > this.#maxMessageBytes) throw new MessageTooLargeError(bytes, this.#maxMessageBytes);
     assertRoom(bytes);

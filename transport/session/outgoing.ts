@@ -1,17 +1,24 @@
 import { encodeCompact } from '../compact.ts';
 import type { OutgoingMessage, TransportMessage } from '../message.ts';
+import { payloadOf } from '../sharedPayload.ts';
 import { encodeFrame } from '../wire.ts';
 import type { Agreement, SessionCore } from './core.ts';
 
 /**
  * What is kept of a message until it is confirmed: on River's wire a frame, otherwise a part of one.
+ * @param stream the number of its stream, where that is known already
  * @throws {CodecError}
  * @throws {MessageTooLargeError}
  */
-export function encodeOutgoing(core: SessionCore, message: OutgoingMessage, agreement: Agreement): Uint8Array {
+export function encodeOutgoing(
+  core: SessionCore,
+  message: OutgoingMessage,
+  agreement: Agreement,
+  stream: number | undefined,
+): Uint8Array {
   const { maxMessageBytes } = core.env.options;
-  if (agreement.extensions?.compact !== undefined)
-    return encodeCompact(agreement.codec, message, deadlineOf(core, message, agreement), maxMessageBytes);
+  if (core.isCompact)
+    return encodeCompact(agreement.codec, message, deadlineOf(core, message, agreement), maxMessageBytes, stream);
   for (;;) {
     const { nextSeq } = core.ledger;
     const frame = encodeFrame(agreement.codec, envelopeOf(core, message, agreement), maxMessageBytes);
@@ -30,7 +37,7 @@ function envelopeOf(core: SessionCore, message: OutgoingMessage, agreement: Agre
     ack: core.ledger.ack,
     streamId: message.streamId,
     controlFlags: message.controlFlags,
-    payload: message.payload,
+    payload: payloadOf(message.payload),
   };
 }
 
@@ -46,7 +53,7 @@ function openingEnvelope(core: SessionCore, message: OutgoingMessage, agreement:
     serviceName: message.serviceName,
     procedureName: message.procedureName,
     tracing: message.tracing,
-    payload: message.payload,
+    payload: payloadOf(message.payload),
   };
   const deadline = deadlineOf(core, message, agreement);
   if (deadline !== undefined) envelope.deadline = deadline;

@@ -1,6 +1,7 @@
 import { type Credit, streamNumber } from '../compact.ts';
 import { HoldfastError, TooManyStreamsError } from '../errors.ts';
 import { ControlFlags } from '../message.ts';
+import { NumberMap } from '../numberMap.ts';
 import type { SettledTransportOptions } from '../options.ts';
 import type { StreamReceiver } from '../stream.ts';
 import { MESSAGE_COST, StreamFlow } from './streamFlow.ts';
@@ -18,7 +19,9 @@ export function costOf(controlFlags: number, bytes: number): number {
  */
 export class StreamTable {
   readonly #options: SettledTransportOptions;
-  readonly #flows = new Map<string, StreamFlow>();
+  readonly #numbered = new NumberMap<StreamFlow>();
+  /** Streams whose ids are texts: an application's own. */
+  #named: Map<string, StreamFlow> | undefined;
   /** Limits that the peer was not told yet. */
   #due: Set<StreamFlow> | undefined;
   #held = 0;
@@ -39,7 +42,7 @@ export class StreamTable {
   agree(limit: number): void {
     this.#limit = limit;
     this.#window = this.#options.readableHighWaterBytes;
-    for (const flow of this.#flows.values()) if (flow.number > 0) flow.begin(limit, this.#window);
+    for (const flow of this.#numbered.values()) flow.begin(limit, this.#window);
   }
 
   /** Bytes of messages that wait for credit, all streams together. */
@@ -53,7 +56,7 @@ export class StreamTable {
 
   /** Streams that are open here, or have something to send. */
   get size(): number {
-    return this.#flows.size;
+    return this.#numbered.size + (this.#named?.size ?? 0);
   }
 
   /** Cost of what was received and not read, all streams together. */
@@ -67,15 +70,32 @@ export class StreamTable {
 
   /** Ids of the streams that are open here; a snapshot. */
   get ids(): string[] {
-    return [...this.#flows.values()].filter(({ receiver }) => receiver !== undefined).map(({ id }) => id);
+    return this.#all()
+      .filter(({ receiver }) => receiver !== undefined)
+      .map(({ id }) => id);
   }
 
   get(streamId: string): StreamFlow | undefined {
-    return this.#flows.get(streamId);
+    const number = streamNumber(streamId);
+    return number > 0 ? this.#numbered.get(number) : this.#named?.get(streamId);
+  }
+
+  /** The stream with a number. */
+  numbered(number: number): StreamFlow | undefined {
+    return this.#numbered.get(number);
   }
 
   has(streamId: string): boolean {
-    return this.#flows.get(streamId)?.receiver !== undefined;
+    return this.get(streamId)?.receiver !== undefined;
+  }
+
+  #all(): StreamFlow[] {
+    return [...this.#numbered.values(), ...(this.#named?.values() ?? [])];
+  }
+
+  #delete({ id, number }: StreamFlow): void {
+    if (number > 0) this.#numbered.delete(number);
+    else this.#named?.delete(id);
   }
 
   /**
@@ -83,19 +103,25 @@ export class StreamTable {
    * @throws {HoldfastError} `STREAM_IN_USE`
    */
   open(streamId: string, receiver: StreamReceiver): void {
-    if (this.#flows.has(streamId))
+    const number = streamNumber(streamId);
+    if (this.get(streamId) !== undefined)
       throw new HoldfastError('STREAM_IN_USE', `stream ${streamId} is already open in this session`);
     const { maxStreamsPerSession } = this.#options;
-    if (this.#flows.size >= maxStreamsPerSession) throw new TooManyStreamsError(maxStreamsPerSession);
-    const flow = new StreamFlow(streamId, streamNumber(streamId), receiver);
+    if (this.size >= maxStreamsPerSession) throw new TooManyStreamsError(maxStreamsPerSession);
+    const flow = new StreamFlow(streamId, number, receiver);
+    if (number > 0) {
+      flow.begin(this.#limit, this.#window);
+      this.#numbered.set(number, flow);
+      return;
+    }
     // A stream that has a name has no credit: frames name it by its number.
-    if (flow.number > 0) flow.begin(this.#limit, this.#window);
-    this.#flows.set(streamId, flow);
+    this.#named ??= new Map();
+    this.#named.set(streamId, flow);
   }
 
   /** Its call has ended here. What it said last may still wait for credit, and then goes when there is some. */
   close(streamId: string): void {
-    const flow = this.#flows.get(streamId);
+    const flow = this.get(streamId);
     if (flow === undefined) return;
     this.#held -= flow.heldCost;
     this.#due?.delete(flow);
@@ -125,7 +151,7 @@ export class StreamTable {
         for (const fn of message.onFramed ?? []) fn(nextSeq);
       }
     }
-    for (const flow of flows) if (flow.receiver === undefined && !flow.isDraining) this.#flows.delete(flow.id);
+    for (const flow of flows) if (flow.receiver === undefined && !flow.isDraining) this.#delete(flow);
   }
 
   /** What waits for credit is not wanted any more. */
@@ -133,7 +159,7 @@ export class StreamTable {
     this.#waitingBytes -= flow.waitingBytes;
     this.#waitingCount -= flow.waitingCount;
     flow.discard();
-    if (flow.receiver === undefined) this.#flows.delete(flow.id);
+    if (flow.receiver === undefined) this.#delete(flow);
   }
 
   /** A message that somebody will read later was received. */
@@ -152,7 +178,7 @@ export class StreamTable {
 
   /** Everything that the peer was told on earlier connections has to be said again on a new one. */
   repeat(): void {
-    for (const flow of this.#flows.values()) {
+    for (const flow of this.#numbered.values()) {
       if (flow.receiver === undefined || !flow.wasGranted) continue;
       this.#due ??= new Set();
       this.#due.add(flow);
@@ -168,8 +194,9 @@ export class StreamTable {
 
   /** Everybody who hears of a stream; the table is empty afterwards. */
   drain(): StreamReceiver[] {
-    const receivers = [...this.#flows.values()].map(({ receiver }) => receiver);
-    this.#flows.clear();
+    const receivers = this.#all().map(({ receiver }) => receiver);
+    this.#numbered.clear();
+    this.#named = undefined;
     this.#due = undefined;
     this.#held = 0;
     this.#waitingBytes = 0;

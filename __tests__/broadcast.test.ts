@@ -1,0 +1,127 @@
+import { Type } from '@sinclair/typebox';
+import { describe, expect, test } from 'vitest';
+import { JsonCodec } from '../codec/index.ts';
+import { broadcast } from '../router/broadcast.ts';
+import { createClient } from '../router/client.ts';
+import { Procedure } from '../router/procedures.ts';
+import { Ok, type Result } from '../router/result.ts';
+import { createServer } from '../router/server.ts';
+import { createServiceSchema } from '../router/services.ts';
+import type { Writable } from '../router/writable.ts';
+import { createHarness } from '../testUtil/harness.ts';
+import { matrix } from '../testUtil/matrix.ts';
+import type { ClientTransportOptions } from '../transport/options.ts';
+import { noExtensions } from './support/extensions.ts';
+
+const Event = Type.Object({ n: Type.Number() });
+type Subscriber = Writable<Result<{ n: number }, never>>;
+
+describe.each(matrix)('one event to many subscribers over $name', ({ transport, codec }) => {
+  async function setup(...clients: ClientTransportOptions[]) {
+    const harness = await createHarness({ transport, codec });
+    const subscribers: Subscriber[] = [];
+    const services = {
+      events: createServiceSchema().define({
+        follow: Procedure.subscription({
+          requestInit: Type.Object({}),
+          responseData: Event,
+          async handler({ resWritable }) {
+            subscribers.push(resWritable as Subscriber); // it declares no error
+          },
+        }),
+      }),
+    };
+    const server = createServer(harness.server(), services);
+    const readables = clients.map((options, n) => {
+      const client = createClient<typeof services>(harness.client(options, `client-${n}`));
+      return client.events.follow.subscribe({}).resReadable;
+    });
+    await harness.settled();
+    expect(subscribers).toHaveLength(clients.length);
+    return { harness, server, subscribers, readables };
+  }
+
+  test('reaches each, in order with what else is written to it', async () => {
+    const { harness, server, subscribers, readables } = await setup({}, {}, { extensions: noExtensions });
+    subscribers[1]?.write(Ok({ n: 0 }));
+    expect(broadcast(subscribers, Ok({ n: 1 }))).toEqual([]);
+    expect(broadcast(new Set(subscribers), Ok({ n: 2 }))).toEqual([]);
+    subscribers[2]?.write(Ok({ n: 3 }));
+    for (const subscriber of subscribers) subscriber.close();
+    await harness.settled();
+    const numbers = await Promise.all(
+      readables.map(async (readable) => (await readable.collect()).map((result) => result.ok && result.payload.n)),
+    );
+    expect(numbers).toEqual([
+      [1, 2],
+      [0, 1, 2],
+      [1, 2, 3],
+    ]);
+    await server.close();
+    await harness[Symbol.asyncDispose]();
+  });
+
+  test('that does not fit its schema ends their calls, as it would by itself', async () => {
+    const { harness, server, subscribers, readables } = await setup({}, {});
+    broadcast(subscribers, Ok({ n: 'x' as never }));
+    await harness.settled();
+    for (const readable of readables)
+      expect(await readable.collect()).toMatchObject([{ ok: false, payload: { code: 'UNCAUGHT_ERROR' } }]);
+    expect(server.openCalls).toBe(0);
+    await server.close();
+    await harness[Symbol.asyncDispose]();
+  });
+
+  test('says who is too far behind, and who has gone', async () => {
+    const { harness, server, subscribers, readables } = await setup({ readableHighWaterBytes: 200 }, {}, {});
+    readables[2]?.break();
+    await harness.settled();
+    const text = Ok({ n: 1 });
+    let behind: Subscriber[] = [];
+    for (let n = 0; n < 10; n++) behind = broadcast(subscribers, text);
+    expect(behind).toEqual([subscribers[0], subscribers[2]]);
+    const [slow, other] = readables;
+    for (const subscriber of subscribers) subscriber.close();
+    const results = Promise.all([slow?.collect(), other?.collect()]);
+    await harness.settled();
+    expect((await results).map((all) => all?.length)).toEqual([10, 10]);
+    await server.close();
+    await harness[Symbol.asyncDispose]();
+  });
+});
+
+test('a value for many is encoded once', async () => {
+  const harness = await createHarness({ transport: 'memory', codec: JsonCodec });
+  const subscribers: Subscriber[] = [];
+  const services = {
+    events: createServiceSchema().define({
+      follow: Procedure.subscription({
+        requestInit: Type.Object({}),
+        responseData: Type.Unknown(),
+        async handler({ resWritable }) {
+          subscribers.push(resWritable as Subscriber);
+        },
+      }),
+    }),
+  };
+  const server = createServer(harness.server(), services);
+  const clients = [0, 1, 2].map((n) => createClient<typeof services>(harness.client({}, `client-${n}`)));
+  for (const client of clients) client.events.follow.subscribe({});
+  await harness.settled();
+  let reads = 0;
+  const event = {
+    get n() {
+      reads += 1;
+      return 1;
+    },
+  };
+  // Once by what looks for what no codec carries, once by the codec.
+  broadcast(subscribers.slice(0, 1), Ok(event));
+  const once = reads;
+  broadcast(subscribers, Ok(event));
+  expect(reads).toBe(2 * once);
+  for (const subscriber of subscribers) subscriber.close();
+  await harness.settled();
+  await server.close();
+  await harness[Symbol.asyncDispose]();
+});

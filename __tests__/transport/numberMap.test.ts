@@ -1,0 +1,46 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { NumberMap } from '../../transport/numberMap.ts';
+
+describe('a map by numbers', () => {
+  test('holds what it was given, whatever is deleted around it', () => {
+    const key = fc.oneof(
+      fc.integer({ min: 1, max: 40 }),
+      // Of one place in tables of any size.
+      fc.integer({ min: 0, max: 20 }).map((n) => 1 + n * 4_096),
+      fc.constantFrom(2 ** 31, 2 ** 32 + 1, 2 ** 53 - 1),
+    );
+    const step = fc.record({ key, isSet: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
+        const map = new NumberMap<number>();
+        const model = new Map<number, number>();
+        for (const [n, { key, isSet }] of steps.entries()) {
+          if (isSet) {
+            map.set(key, n);
+            model.set(key, n);
+          } else {
+            map.delete(key);
+            model.delete(key);
+          }
+          expect(map.size).toBe(model.size);
+          expect(map.get(key)).toBe(model.get(key));
+        }
+        for (const [key, value] of model) expect(map.get(key)).toBe(value);
+        expect(map.values().sort()).toEqual([...model.values()].sort());
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('of numbers that rise and are deleted in turn stays as small as what is in it', () => {
+    const map = new NumberMap<number>();
+    for (let n = 1; n < 100_000; n++) {
+      map.set(n, n);
+      if (n > 50) map.delete(n - 50);
+    }
+    expect(map.size).toBe(50);
+    map.clear();
+    expect([map.size, map.get(99_999), map.values()]).toEqual([0, undefined, []]);
+  });
+});

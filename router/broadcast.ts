@@ -1,0 +1,18 @@
+import { SharedValue } from './sharedValue.ts';
+import { type Writable, WritableHalf } from './writable.ts';
+
+/**
+ * Writes one value to many writables: the responses of a server's subscriptions and streams. The same as `write` for each,
+ * but the value is checked once and encoded once, however many there are.
+ * @returns those whose reader is too far behind: `write` would have returned false. What to do about them is yours: wait
+ *   with `waitForWriteReady()`, leave them out of the next, or close them
+ */
+export function broadcast<T>(writables: Iterable<Writable<T>>, value: T): Writable<T>[] {
+  const shared = new SharedValue(value);
+  const behind: Writable<T>[] = [];
+  for (const writable of writables) {
+    const isReady = writable instanceof WritableHalf ? writable.writeShared(shared) : writable.write(value);
+    if (!isReady) behind.push(writable);
+  }
+  return behind;
+}

@@ -1,0 +1,91 @@
+const SMALLEST = 8;
+
+/**
+ * Values by whole numbers from 1, made for numbers that rise and are soon deleted: the streams of a session. Open
+ * addressing, where a number's place is the number itself, so that they lie side by side.
+ *
+ * Not a `Map`: in V8 each new table of a Map hangs from the one before it. Once an old one has been promoted, all that came
+ * after it live until the next full collection, and with them every call that was open when a table was made: with 64 calls
+ * in flight every single one, and the collector's share of a server rose from 4 to 20 %.
+ */
+export class NumberMap<V> {
+  #keys: number[] = new Array<number>(SMALLEST).fill(0);
+  #values: (V | undefined)[] = new Array<V | undefined>(SMALLEST).fill(undefined);
+  #mask = SMALLEST - 1;
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get(key: number): V | undefined {
+    return this.#values[this.#find(key)];
+  }
+
+  set(key: number, value: V): void {
+    let at = this.#find(key);
+    if (this.#keys[at] !== key) {
+      if (this.#size * 2 > this.#mask) {
+        this.#resize((this.#mask + 1) * 2);
+        at = this.#find(key);
+      }
+      this.#size += 1;
+    }
+    this.#keys[at] = key;
+    this.#values[at] = value;
+  }
+
+  delete(key: number): void {
+    let hole = this.#find(key);
+    if (this.#keys[hole] !== key) return;
+    this.#size -= 1;
+    // Whoever was pushed out of its place by this one moves up, so that no search ends too early.
+    for (let at = (hole + 1) & this.#mask; this.#keys[at] !== 0; at = (at + 1) & this.#mask) {
+      const other = this.#keys[at] ?? 0;
+      if (((at - this.#placeOf(other)) & this.#mask) < ((at - hole) & this.#mask)) continue;
+      this.#keys[hole] = other;
+      this.#values[hole] = this.#values[at];
+      hole = at;
+    }
+    this.#keys[hole] = 0;
+    this.#values[hole] = undefined;
+    if (this.#size === 0 && this.#mask >= SMALLEST * 16) this.#resize(SMALLEST);
+  }
+
+  /** Values, in no order; a snapshot. */
+  values(): V[] {
+    return this.#values.filter((value) => value !== undefined);
+  }
+
+  clear(): void {
+    this.#size = 0;
+    this.#resize(SMALLEST);
+  }
+
+  #placeOf(key: number): number {
+    // Beyond 2^31 the bits that count are the same.
+    return key & this.#mask;
+  }
+
+  /** Where a key is, or would be put. */
+  #find(key: number): number {
+    let at = this.#placeOf(key);
+    for (let found = this.#keys[at]; found !== key && found !== 0; found = this.#keys[at]) at = (at + 1) & this.#mask;
+    return at;
+  }
+
+  #resize(capacity: number): void {
+    const [keys, values] = [this.#keys, this.#values];
+    const entries = this.#size === 0 ? 0 : keys.length;
+    this.#keys = new Array<number>(capacity).fill(0);
+    this.#values = new Array<V | undefined>(capacity).fill(undefined);
+    this.#mask = capacity - 1;
+    for (let i = 0; i < entries; i++) {
+      const key = keys[i] ?? 0;
+      if (key === 0) continue;
+      const at = this.#find(key);
+      this.#keys[at] = key;
+      this.#values[at] = values[i];
+    }
+  }
+}
