@@ -11,7 +11,7 @@ import type { Writable } from '../router/writable.ts';
 import { createHarness } from '../testUtil/harness.ts';
 import { matrix } from '../testUtil/matrix.ts';
 import type { ClientTransportOptions } from '../transport/options.ts';
-import { noExtensions } from './support/extensions.ts';
+import { allExtensions, noExtensions } from './support/extensions.ts';
 
 const Event = Type.Object({ n: Type.Number() });
 type Subscriber = Writable<Result<{ n: number }, never>>;
@@ -31,7 +31,7 @@ describe.each(matrix)('one event to many subscribers over $name', ({ transport, 
         }),
       }),
     };
-    const server = createServer(harness.server(), services);
+    const server = createServer(harness.server({ extensions: allExtensions }), services);
     const readables = clients.map((options, n) => {
       const client = createClient<typeof services>(harness.client(options, `client-${n}`));
       return client.events.follow.subscribe({}).resReadable;
@@ -73,7 +73,11 @@ describe.each(matrix)('one event to many subscribers over $name', ({ transport, 
   });
 
   test('says who is too far behind, and who has gone', async () => {
-    const { harness, server, subscribers, readables } = await setup({ readableHighWaterBytes: 200 }, {}, {});
+    const { harness, server, subscribers, readables } = await setup(
+      { readableHighWaterBytes: 200, extensions: allExtensions },
+      {},
+      {},
+    );
     readables[2]?.break();
     await harness.settled();
     const text = Ok({ n: 1 });
@@ -104,8 +108,10 @@ test('a value for many is encoded once', async () => {
       }),
     }),
   };
-  const server = createServer(harness.server(), services);
-  const clients = [0, 1, 2].map((n) => createClient<typeof services>(harness.client({}, `client-${n}`)));
+  const server = createServer(harness.server({ extensions: allExtensions }), services);
+  const clients = [0, 1, 2].map((n) =>
+    createClient<typeof services>(harness.client({ extensions: allExtensions }, `client-${n}`)),
+  );
   for (const client of clients) client.events.follow.subscribe({});
   await harness.settled();
   let reads = 0;

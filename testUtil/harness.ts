@@ -1,6 +1,11 @@
 import type { Codec } from '../codec/codec.ts';
 import type { ClientTransport } from '../transport/client.ts';
-import type { ClientTransportOptions, ServerTransportOptions, SettledTransportOptions } from '../transport/options.ts';
+import type {
+  ClientTransportOptions,
+  ExtensionOptions,
+  ServerTransportOptions,
+  SettledTransportOptions,
+} from '../transport/options.ts';
 import type { ServerTransport } from '../transport/server.ts';
 import type { SessionCore } from '../transport/session/core.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -11,6 +16,14 @@ import { VirtualClock } from './virtualClock.ts';
 const QUIET_TURNS = 4;
 /** Real time after which a system that does not settle is a failure. */
 const SETTLE_LIMIT_MS = 5_000;
+
+/** Extensions that a run of all tests does without: names, separated by commas, in `HOLDFAST_WITHOUT`. */
+const switchedOff: ExtensionOptions = Object.fromEntries(
+  (process.env['HOLDFAST_WITHOUT'] ?? '')
+    .split(',')
+    .filter((name) => name !== '')
+    .map((name) => [name, false]),
+);
 
 /** What a suite runs over. */
 export interface HarnessOptions {
@@ -38,13 +51,15 @@ export class Harness implements AsyncDisposable {
   }
 
   server(options: ServerTransportOptions = {}, clientId = 'SERVER'): ServerTransport {
-    const server = this.link.server(clientId, { clock: this.clock, ...options });
+    const extensions = { ...switchedOff, ...options.extensions };
+    const server = this.link.server(clientId, { clock: this.clock, ...options, extensions });
     this.#servers.push(server);
     return server;
   }
 
   client(options: ClientTransportOptions = {}, clientId = `client-${this.#clients.length + 1}`): ClientTransport {
-    const client = this.link.client(clientId, { clock: this.clock, codec: this.codec, ...options });
+    const extensions = { ...switchedOff, ...options.extensions };
+    const client = this.link.client(clientId, { clock: this.clock, codec: this.codec, ...options, extensions });
     this.#clients.push(client);
     return client;
   }

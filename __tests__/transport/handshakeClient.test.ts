@@ -4,7 +4,7 @@ import { matrix } from '../../testUtil/matrix.ts';
 import type { ClientTransportOptions } from '../../transport/options.ts';
 import { type BarePeer, messageOf, sessionIdOf } from '../support/barePeer.ts';
 import { BareServer } from '../support/bareServer.ts';
-import { noExtensions } from '../support/extensions.ts';
+import { allExtensions, noExtensions } from '../support/extensions.ts';
 import { Recorder } from '../support/ports.ts';
 import { TransportEventLog } from '../support/transportEvents.ts';
 
@@ -32,7 +32,7 @@ describe.each(matrix)('the handshake of a client over $name', ({ transport, code
   }
 
   test('asks with its session id, its numbers and what it speaks', async () => {
-    await using set = await setup();
+    await using set = await setup({ extensions: allExtensions });
     set.client.connect('SERVER');
     const peer = await set.server.accepted();
     const request = await peer.next();
