@@ -1,8 +1,10 @@
 const SMALLEST = 8;
+/** 2^32 divided by the golden ratio: what is multiplied by it is spread over all places, however close together it was. */
+const SPREAD = 0x9e3779b1;
 
 /**
  * Values by whole numbers from 1, made for numbers that rise and are soon deleted: the streams of a session. Open
- * addressing, where a number's place is the number itself, so that they lie side by side.
+ * addressing.
  *
  * Not a `Map`: in V8 each new table of a Map hangs from the one before it. Once an old one has been promoted, all that came
  * after it live until the next full collection, and with them every call that was open when a table was made: with 64 calls
@@ -12,6 +14,7 @@ export class NumberMap<V> {
   #keys: number[] = new Array<number>(SMALLEST).fill(0);
   #values: (V | undefined)[] = new Array<V | undefined>(SMALLEST).fill(undefined);
   #mask = SMALLEST - 1;
+  #shift = 32 - Math.log2(SMALLEST);
   #size = 0;
 
   get size(): number {
@@ -63,8 +66,8 @@ export class NumberMap<V> {
   }
 
   #placeOf(key: number): number {
-    // Beyond 2^31 the bits that count are the same.
-    return key & this.#mask;
+    // Not the number itself: calls that stay open lie side by side, and whoever comes around would search past them all.
+    return Math.imul(key, SPREAD) >>> this.#shift;
   }
 
   /** Where a key is, or would be put. */
@@ -80,6 +83,7 @@ export class NumberMap<V> {
     this.#keys = new Array<number>(capacity).fill(0);
     this.#values = new Array<V | undefined>(capacity).fill(undefined);
     this.#mask = capacity - 1;
+    this.#shift = 32 - Math.log2(capacity);
     for (let i = 0; i < entries; i++) {
       const key = keys[i] ?? 0;
       if (key === 0) continue;

@@ -110,6 +110,22 @@ describe('what the peer may send', () => {
     expect(one.granted).toBe(105);
   });
 
+  test('goes on growing without a stop where room is less than the window', () => {
+    const one = flow({ window: 1_000 });
+    let granted = one.granted;
+    let grants = 0;
+    for (let n = 0; n < 100; n++) {
+      // The peer is never at its limit: whoever waits for that stops and goes.
+      expect(one.receive(50)).toBe(true);
+      if (one.consume(50, 200)) grants += 1;
+      expect(one.granted).toBeGreaterThanOrEqual(granted);
+      granted = one.granted;
+    }
+    expect(one.granted).toBeGreaterThan(5_000 + 100);
+    expect(grants).toBeGreaterThan(30);
+    expect(grants).toBeLessThan(60);
+  });
+
   test('is one message more once everything was read, though there is no room at all', () => {
     const one = flow();
     one.receive(100);

@@ -5,7 +5,7 @@ import { small } from '../application.ts';
 import { type Dialled, dial, spoken } from '../holdfast/dial.ts';
 import { talk } from '../holdfast/talk.ts';
 import { perSecond } from '../perSecond.ts';
-import type { Bounds } from './bounds.ts';
+import { type Bounds, budget } from './bounds.ts';
 import { countingClock, timers } from './countingClock.ts';
 import { LateAnswers } from './lateAnswers.ts';
 
@@ -21,7 +21,7 @@ const NO_BOUND = 1e9;
 
 const commands = {
   async connect({ port, bounds }: { port: number; bounds: Bounds }): Promise<void> {
-    dialled = dial(port, { ...bounds, clock: countingClock }, (ws) => late.attach(ws));
+    dialled = dial(port, { ...bounds, budget, clock: countingClock }, (ws) => late.attach(ws));
     unwrapOrThrow(await service().echo.rpc(small(0)));
   },
   /**

@@ -8,7 +8,7 @@ interface Waiting {
 
 /**
  * A way back that lags behind: whatever a client sends leaves only when the client has received a number of further
- * messages. What it sends while it only reads are acknowledgements, one for every 128 messages. So the server has that
+ * messages. What it sends while it only reads are acknowledgements, one for every frame. So the server has that
  * many messages unacknowledged all the time, while acknowledgements keep coming as often as they always do. Nothing
  * of the library is changed, nor of what it says.
  */

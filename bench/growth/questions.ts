@@ -26,8 +26,8 @@ const BYTES_LANES = 8;
 
 /** What a message counts in the library's bounds: its own bytes, and what the objects around them weigh. */
 const MESSAGE_BYTES = 192 + 42;
-/** Besides those that are held back: about what the default high water lets through. */
-const IN_FLIGHT = 4_500;
+/** Besides those that are held back: some frames' worth, since a frame is acknowledged once. */
+const IN_FLIGHT = 20_000;
 
 /** With fewer sessions, what a process takes by itself is more than what they weigh. */
 const ENOUGH_TO_WEIGH = 1_000;
@@ -54,7 +54,12 @@ async function compare(subjects: readonly Subject[]): Promise<Point[]> {
 
 async function unacknowledged(cores: Cores, lag: number): Promise<Subject> {
   const high = (lag + IN_FLIGHT) * MESSAGE_BYTES;
-  const bounds = { sessionHighWaterBytes: high, maxSessionBufferBytes: Math.max(4 * high, 16 * 1024 * 1024) };
+  const bounds = {
+    sessionHighWaterBytes: high,
+    maxSessionBufferBytes: Math.max(64 * high, 16 * 1024 * 1024),
+    // Credit travels with acknowledgements, and is late as they are.
+    readableHighWaterBytes: Math.max(2 * high, 256 * 1024),
+  };
   const pair = await GrowthPair.start(cores, bounds);
   const { server, client } = pair;
   return {

@@ -6,7 +6,7 @@ import { obey } from '../../load/commands.ts';
 import { listen } from '../../load/listening.ts';
 import { spokenIn } from '../holdfast/extensions.ts';
 import { checks, counted, measured } from '../holdfast/services.ts';
-import type { Bounds } from './bounds.ts';
+import { type Bounds, budget } from './bounds.ts';
 import { countingClock, timers } from './countingClock.ts';
 
 let transport: WebSocketServerTransport | undefined;
@@ -19,7 +19,7 @@ function look(): void {
 
 const commands = {
   async listen(bounds: Bounds): Promise<{ port: number }> {
-    const options = { ...bounds, clock: countingClock };
+    const options = { ...bounds, budget, clock: countingClock };
     const made = new WebSocketServerTransport(undefined, 'SERVER', options);
     transport = made;
     createServer(made, { app: measured, counted });

@@ -3,7 +3,7 @@ import type { StreamReceiver } from '../stream.ts';
 /** What a message costs besides its bytes: what holds it in memory costs more than a small message itself. */
 export const MESSAGE_COST = 64;
 
-/** The share of its window that a half consumes before it is told of more. */
+/** The share of its lead that a half consumes before it is told of more. */
 const GRANT_SHARE = 0.5;
 
 /** A message that waits for credit. */
@@ -155,10 +155,11 @@ export class StreamFlow {
   consume(cost: number, share: number): boolean {
     this.#consumed = Math.min(this.#received, this.#consumed + cost);
     // One message at least, once everything is read: otherwise nothing would ever move again.
-    const limit = this.#consumed + Math.max(1, Math.min(this.#window, share));
+    const lead = Math.max(1, Math.min(this.#window, share));
+    const limit = this.#consumed + lead;
     if (limit <= this.#granted) return false;
     const isWaitedFor = this.#received >= this.#granted;
-    if (!isWaitedFor && limit - this.#granted < this.#window * GRANT_SHARE) return false;
+    if (!isWaitedFor && limit - this.#granted < lead * GRANT_SHARE) return false;
     this.#granted = limit;
     return true;
   }
