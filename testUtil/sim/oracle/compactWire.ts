@@ -71,7 +71,12 @@ class Cursor {
 }
 
 function isNumbered(payload: Uint8Array): boolean {
-  const value: unknown = detectCodec(payload)?.fromBuffer(payload);
+  let value: unknown;
+  try {
+    value = detectCodec(payload)?.fromBuffer(payload);
+  } catch {
+    return false; // noise, which a peer of ill will sends
+  }
   return typeof value === 'object' && value !== null && 'm' in value && typeof value.m === 'number';
 }
 
@@ -103,7 +108,7 @@ export function readCompact(frame: Uint8Array, standing: Standing): CompactFrame
   const firstSeq = follows ? standing.nextSeq : cursor.number();
   const ack = follows ? standing.ack + cursor.number() : cursor.number();
   const credits = [];
-  for (let count = (flags & CREDITS) === 0 ? 0 : cursor.number(); count > 0; count--)
+  for (let count = (flags & CREDITS) === 0 ? 0 : cursor.number(); count > 0 && cursor.at < frame.length; count--)
     credits.push({ streamId: String(cursor.number()), limit: cursor.number() });
   const messages: CompactMessage[] = [];
   while (cursor.at < frame.length) {
