@@ -16,7 +16,7 @@ import { MalformedFrame } from './wire.ts';
 /**
  * The `compact` extension: frames of many messages, without what the session implies.
  *
- *   frame    flags: byte, firstSeq: varint, ack: varint,      (or, in a frame that follows another: ackStep: varint)
+ *   frame    flags: byte, firstSeq: varint, ack: varint,      (or, in a frame that follows another: firstSeq modulo 256: byte, ackStep: varint)
  *            [count: varint, (stream: varint, limit: varint)*], (length: varint, message)*   (or one message: the rest)
  *   message  control: byte, stream: varint or text, [service: text, procedure: text], [traceparent: text,
  *            tracestate: text], [deadline: varint], payload: the rest, in the session's codec
@@ -33,7 +33,10 @@ export const FrameFlags = {
   WantReply: 1,
   /** Limits of streams follow: how many, then each. */
   Credits: 2,
-  /** It goes on where the frame before it on this connection ended: it says only how much `ack` has grown. */
+  /**
+   * It goes on where the frame before it on this connection ended: it says only how much `ack` has grown, and so much of
+   * `firstSeq` that a frame which was lost on the way is noticed.
+   */
   Follows: 4,
   /** One message, which takes the rest of the frame. */
   Single: 8,
@@ -201,7 +204,7 @@ export function encodeCompactFrame(
 ): Uint8Array {
   const first = messages[0];
   const isSingle = messages.length === 1;
-  const position = saidAck === undefined ? varintLength(firstSeq) + varintLength(ack) : varintLength(ack - saidAck);
+  const position = saidAck === undefined ? varintLength(firstSeq) + varintLength(ack) : 1 + varintLength(ack - saidAck);
   const head = 1 + position + creditBytes(credits);
   let length = head;
   for (const message of messages) length += message.length + (isSingle ? 0 : varintLength(message.length));
@@ -211,8 +214,12 @@ export function encodeCompactFrame(
     (credits.length === 0 ? 0 : FrameFlags.Credits) |
     (saidAck === undefined ? 0 : FrameFlags.Follows) |
     (isSingle ? FrameFlags.Single : 0);
-  let at =
-    saidAck === undefined ? writeVarint(out, writeVarint(out, 1, firstSeq), ack) : writeVarint(out, 1, ack - saidAck);
+  let at: number;
+  if (saidAck === undefined) at = writeVarint(out, writeVarint(out, 1, firstSeq), ack);
+  else {
+    out[1] = firstSeq % 256;
+    at = writeVarint(out, 2, ack - saidAck);
+  }
   if (credits.length > 0) at = writeVarint(out, at, credits.length);
   for (const { stream, limit } of credits) at = writeVarint(out, writeVarint(out, at, stream), limit);
   if (isSingle) return out;
@@ -270,7 +277,8 @@ export class CompactFrameReader {
       this.ack = this.#varint(length);
     } else {
       if (seq < 0) throw new Malformed('it follows a frame, but is the first');
-      this.firstSeq = seq;
+      // Where it is not what follows, something between is missing: then it is the next seq with that low byte.
+      this.firstSeq = seq + ((this.#byte(length) - (seq % 256) + 256) % 256);
       this.ack = ack + this.#varint(length);
     }
     this.#nextSeq = this.firstSeq;

@@ -106,6 +106,9 @@ export function readCompact(frame: Uint8Array, standing: Standing): CompactFrame
   const flags = cursor.byte();
   const follows = (flags & FOLLOWS) !== 0;
   const firstSeq = follows ? standing.nextSeq : cursor.number();
+  // Of what follows: the low byte of its seq.
+  if (follows && cursor.byte() !== firstSeq % 256)
+    return { kind: 'frame', firstSeq: Number.NaN, ack: 0, flags, credits: [], messages: [] };
   const ack = follows ? standing.ack + cursor.number() : cursor.number();
   const credits = [];
   for (let count = (flags & CREDITS) === 0 ? 0 : cursor.number(); count > 0 && cursor.at < frame.length; count--)
