@@ -72,6 +72,18 @@ describe.each(matrix)('one event to many subscribers over $name', ({ transport, 
     await harness[Symbol.asyncDispose]();
   });
 
+  test('passes over one that is closed, and says so', async () => {
+    const { harness, server, subscribers, readables } = await setup({}, {});
+    subscribers[0]?.close();
+    expect(broadcast(subscribers, Ok({ n: 1 }))).toEqual([subscribers[0]]);
+    subscribers[1]?.close();
+    await harness.settled();
+    const results = await Promise.all(readables.map((readable) => readable.collect()));
+    expect(results).toEqual([[], [{ ok: true, payload: { n: 1 } }]]);
+    await server.close();
+    await harness[Symbol.asyncDispose]();
+  });
+
   test('says who is too far behind, and who has gone', async () => {
     const { harness, server, subscribers, readables } = await setup(
       { readableHighWaterBytes: 200, extensions: allExtensions },
