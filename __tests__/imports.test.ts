@@ -12,7 +12,15 @@ const entries = new Map(
     typeof target === 'string' ? [] : [[subpath, target.default.replace('./dist/', '').replace(/\.js$/, '.ts')]],
   ),
 );
-const forBrowsers = ['.', './transport', './transport/ws/client', './transport/memory', './codec', './logging'];
+const forBrowsers = [
+  '.',
+  './transport',
+  './transport/ws/client',
+  './transport/memory',
+  './codec',
+  './logging',
+  './watch',
+];
 
 describe('the sources', () => {
   test('import along the arrows of the picture only, by file, and no undeclared package', () => {
@@ -76,6 +84,9 @@ describe('the check', () => {
     ['router/a.ts', '../testUtil/b.ts', 'testUtil ← router'],
     ['watch/a.ts', '../transport/b.ts', 'transport ← watch'],
     ['cache/a.ts', '../consume/b.ts', 'consume ← cache'],
+    ['consume/a.ts', '../cache/b.ts', 'cache ← consume'],
+    ['watch/a.ts', '../consume/b.ts', 'consume ← watch'],
+    ['watch/a.ts', '../router/b.ts', "not the router's public API"],
     ['index.ts', './watch/b.ts', 'watch ← index.ts'],
     ['codec/a.ts', './index.ts', 'index of its own folder'],
     ['transport/session/a.ts', '../index.ts', 'index of its own folder'],
@@ -116,9 +127,10 @@ describe('the check', () => {
       'transport/a.ts': "import { a } from '../codec/index.ts'; import 'node:net'; import { b } from './session/b.ts';",
       'transport/session/b.ts': "import type { A } from '../a.ts'; import '@sinclair/typebox/value';",
       'router/a.ts': "import '../transport/a.ts';",
-      'watch/a.ts': "import '../router/a.ts';",
-      'consume/a.ts': "import '../watch/a.ts';",
-      'cache/a.ts': "import '../watch/a.ts';",
+      'router/index.ts': "export * from './a.ts';",
+      'watch/a.ts': "import '../router/index.ts';",
+      'consume/a.ts': "import '../watch/a.ts'; import '../router/index.ts';",
+      'cache/a.ts': "import '../watch/a.ts'; import '../router/index.ts';",
       'testUtil/a.ts': "import '../cache/a.ts'; import '../codec/index.ts'; import 'vitest';",
       'index.ts': "export * from './router/a.ts';",
     });

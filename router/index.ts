@@ -1,3 +1,5 @@
+// For the optional parts, whose time is the application's or a simulator's, too.
+export { type CancelTimer, type Clock, systemClock } from '../transport/clock.ts';
 export { broadcast } from './broadcast.ts';
 export type { CallOptions } from './callOptions.ts';
 export { type ClientOptions, createClient } from './client.ts';

@@ -8,15 +8,16 @@ import { importsOf, type Sources } from './sources.ts';
  *   codec ← transport ← router ← watch ← consume
  *                                      ← cache
  *
- * An arrow is "is imported by". `testUtil` may import anything; nothing imports it.
+ * An arrow is "is imported by", also across what lies between. The optional parts see of the router what everybody sees: its
+ * index. `testUtil` may import anything; nothing imports it.
  */
 const mayImport: Record<string, readonly string[]> = {
   codec: ['codec'],
   transport: ['transport', 'codec'],
   router: ['router', 'transport'],
   watch: ['watch', 'router'],
-  consume: ['consume', 'watch'],
-  cache: ['cache', 'watch'],
+  consume: ['consume', 'watch', 'router'],
+  cache: ['cache', 'watch', 'router'],
   logging: ['logging', 'transport'],
   testUtil: ['testUtil', 'codec', 'transport', 'router', 'watch', 'consume', 'cache', 'logging', 'index.ts'],
   'index.ts': ['router', 'transport'],
@@ -55,6 +56,9 @@ function faultOfOwn(from: string, target: string, sources: Sources): string | un
   if (!mayImport[layer]?.includes(layerOf(target)))
     return `is an arrow ${layerOf(target)} ← ${layer}, which is not in the picture`;
   const folder = posix.dirname(target);
+  if (optionalParts.includes(layer) && folder === 'router' && posix.basename(target) !== 'index.ts') {
+    return "is not the router's public API: import its index";
+  }
   if (posix.basename(target) === 'index.ts' && folder !== '.' && from.startsWith(`${folder}/`)) {
     return 'is the index of its own folder: import the file';
   }

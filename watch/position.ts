@@ -1,0 +1,18 @@
+import { type Static, Type } from '@sinclair/typebox';
+
+/**
+ * A place in the history of a topic. `epoch` names one history and is opaque: another epoch is another history, and nothing
+ * of one can be compared with the other. `offset` orders within it: the first event has 1, and 0 is before every event.
+ * Not to be confused with a session's `seq`, which lives no longer than the session.
+ */
+export const PositionSchema = Type.Object({
+  epoch: Type.String({ minLength: 1, maxLength: 64 }),
+  offset: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+});
+
+export type Position = Static<typeof PositionSchema>;
+
+/** Whether somebody who has seen everything up to `seen` has seen `wanted`. Of another epoch nothing is known: false. */
+export function hasReached(seen: Position | undefined, wanted: Position): boolean {
+  return seen !== undefined && seen.epoch === wanted.epoch && seen.offset >= wanted.offset;
+}
