@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 
 /** The scenarios, in the order they run. */
-export const scenarioNames = ['idle', 'cut', 'restart', 'reconnects'] as const;
+export const scenarioNames = ['idle', 'cut', 'restart', 'greedy', 'reconnects'] as const;
 export type ScenarioName = (typeof scenarioNames)[number];
 
 /** What a run is asked for. */

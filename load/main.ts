@@ -10,6 +10,7 @@ import { type Arguments, readArguments, type ScenarioName, USAGE } from './argum
 import { watchOthers } from './contention.ts';
 import { cut } from './cut.ts';
 import { writeRun } from './files.ts';
+import { greedy } from './greedy.ts';
 import { idle } from './idle.ts';
 import { describeMachine, openFilesLimit } from './machine.ts';
 import { type Conditions, type Figure, type Outcome, percent } from './outcome.ts';
@@ -22,6 +23,7 @@ const scenarios: Record<ScenarioName, (conditions: Conditions) => Promise<Outcom
   idle,
   cut,
   restart,
+  greedy,
   reconnects,
 };
 
