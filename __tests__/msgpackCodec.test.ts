@@ -199,3 +199,45 @@ describe('other users of msgpackr in the process', () => {
     });
   });
 });
+
+describe('of a frame that was given away', () => {
+  /** A value as it comes in a frame with `before` bytes in front of it and `after` behind it, in memory of its own or not. */
+  function decoded(
+    value: unknown,
+    { before = 0, after = 0, isAlone = true } = {},
+  ): { value: unknown; memory: unknown } {
+    const body = MsgpackCodec.toBuffer(value);
+    const memory = new Uint8Array(before + body.length + after + (isAlone ? 0 : 1));
+    memory.set(body, before);
+    const frame = memory.subarray(0, before + body.length + after);
+    const decoder = MsgpackCodec.openFrame?.(frame);
+    return { value: decoder?.read(before, before + body.length), memory: memory.buffer };
+  }
+  const bytesOf = (value: unknown): Uint8Array =>
+    value instanceof Uint8Array ? value : (value as { bytes: Uint8Array }).bytes; // what `decoded` was given
+  const large = new Uint8Array(5_000).map((_, i) => i);
+
+  test('large bytes stay where they are', () => {
+    const { value, memory } = decoded({ bytes: large }, { before: 3 });
+    expect(value).toEqual({ bytes: large });
+    expect(bytesOf(value).buffer).toBe(memory);
+    expect(Buffer.isBuffer(bytesOf(value))).toBe(false);
+  });
+
+  test.each<[string, unknown, Parameters<typeof decoded>[1]]>([
+    ['small bytes', { bytes: large.slice(0, 4_000) }, {}],
+    ['bytes that are little of the frame', { bytes: large, more: 'x'.repeat(6_000) }, {}],
+    ['bytes with another message behind them', { bytes: large }, { after: 1 }],
+    ['bytes in memory where something else lies, too', { bytes: large }, { isAlone: false }],
+  ])('%s are copied', (_what, value, where) => {
+    const { value: got, memory } = decoded(value, where);
+    expect(got).toEqual(value);
+    expect(bytesOf(got).buffer).not.toBe(memory);
+    expect(bytesOf(got).buffer.byteLength).toBe(bytesOf(got).length);
+  });
+
+  test('and of one that was not, all bytes are copied', () => {
+    const body = new Uint8Array(MsgpackCodec.toBuffer(large));
+    expect(bytesOf(MsgpackCodec.fromBuffer(body)).buffer).not.toBe(body.buffer);
+  });
+});

@@ -27,6 +27,8 @@ export interface Row {
 
 const IN_FLIGHT = 64;
 const BYTES_IN_FLIGHT = 8;
+/** Of small objects: what an application has that does more than talk. */
+const HELD_MEGABYTES = 32;
 const BATCH = 10_000;
 const COUNTED_CALLS = 1_000;
 const IDLE_CLIENTS = 1_000;
@@ -86,6 +88,16 @@ export const rows: readonly Row[] = [
     unit: 'MB/s one way',
     target: ratio('at least', 0.9),
     prepare: one,
+    measure: ({ client }, ms) => client.ask('bytes', { ms, lanes: BYTES_IN_FLIGHT, size: PAYLOAD_BYTES }),
+  },
+  {
+    title: `the same in processes that hold ${HELD_MEGABYTES} MB besides`,
+    unit: 'MB/s one way',
+    target: ratio('at least', 0.9),
+    async prepare(pair) {
+      await Promise.all([pair.client, pair.server].map((side) => side.ask('hold', { megabytes: HELD_MEGABYTES })));
+      await one(pair);
+    },
     measure: ({ client }, ms) => client.ask('bytes', { ms, lanes: BYTES_IN_FLIGHT, size: PAYLOAD_BYTES }),
   },
   {

@@ -18,7 +18,10 @@ export interface Codec {
    * The same as {@link toBuffer}, in memory that the next call writes to again: for whoever copies it at once. Optional.
    */
   toScratch?(value: unknown): Uint8Array;
-  /** For a frame that holds several messages: reads them as {@link fromBuffer} would, without a view for each. Optional. */
+  /**
+   * For a frame that holds several messages: reads them as {@link fromBuffer} would, without a view for each. Optional.
+   * @param bytes given away: large bytes in the last message may be a part of it
+   */
   openFrame?(bytes: Uint8Array): FrameDecoder;
 }
 

@@ -149,5 +149,5 @@ export const MsgpackCodec: Codec = {
   toBuffer: (value) => frames.keep(toScratch(value)),
   fromBuffer: (bytes) => new MsgpackReader(bytes).read(0, bytes.byteLength),
   toScratch,
-  openFrame: (bytes) => new MsgpackReader(bytes),
+  openFrame: (bytes) => new MsgpackReader(bytes, true),
 };

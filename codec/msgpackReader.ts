@@ -6,6 +6,9 @@ import { readUtf8 } from './utf8.ts';
 
 const keys = new KeyCache();
 
+/** Bytes from here on are handed out where they lie, if nothing else is there: a copy of a large message is another large message. */
+const LARGE_BYTES = 4096;
+
 /**
  * Reads one MessagePack value and refuses whatever is not exactly one: truncation, bytes that follow, invalid UTF-8,
  * keys that are no strings, integers that a double cannot hold, extensions other than bigint and timestamp, and nesting
@@ -22,12 +25,16 @@ export class MsgpackReader implements FrameDecoder {
   readonly #view: DataView;
   #at = 0;
   #end: number;
+  /** Where the frame ends, if its memory is given away; otherwise no place in it. */
+  readonly #ownEnd: number;
 
-  constructor(bytes: Uint8Array) {
+  /** @param isGivenAway whether nobody else uses the memory of `bytes`, now or later */
+  constructor(bytes: Uint8Array, isGivenAway = false) {
     // Not a Buffer, whose `slice` would share the frame's memory.
     this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#end = bytes.byteLength;
+    this.#ownEnd = isGivenAway && bytes.byteLength === bytes.buffer.byteLength ? bytes.byteLength : -1;
   }
 
   read(start: number, end: number): unknown {
@@ -195,7 +202,15 @@ export class MsgpackReader implements FrameDecoder {
 
   #binary(length: number): Uint8Array {
     const start = this.#take(length);
-    return this.#bytes.slice(start, this.#at);
+    return this.#mayKeepFrame(length) ? this.#bytes.subarray(start, this.#at) : this.#bytes.slice(start, this.#at);
+  }
+
+  /**
+   * Not where so little would keep so much alive, and only in the last message of a frame: an application may transfer
+   * what it gets to another thread, and then the whole frame is gone.
+   */
+  #mayKeepFrame(length: number): boolean {
+    return length >= LARGE_BYTES && this.#end === this.#ownEnd && 2 * length >= this.#ownEnd;
   }
 
   #extension(length: number): unknown {

@@ -34,7 +34,8 @@ export class MemoryConnection extends Connection {
 
   override send(frame: Uint8Array): boolean {
     if (this.isEnded || this.#peer === undefined) return false;
-    this.#outbox.push(frame);
+    // Who receives a frame may keep all of its memory, and who sends it may need it again. (Parts of memory are never kept.)
+    this.#outbox.push(frame.byteLength === frame.buffer.byteLength ? frame.slice() : frame);
     this.#schedule();
     return true;
   }
