@@ -1,6 +1,6 @@
 import type { Codec } from '../codec/codec.ts';
 import { type AcceptedExtensions, type AgreedExtensions, sameExtensions } from './extensions.ts';
-import type { Agreement } from './session/core.ts';
+import type { Agreement } from './session/environment.ts';
 
 /**
  * What a server agreed on with its clients, each combination once: ten thousand sessions that agreed on the same share

@@ -2,7 +2,7 @@ import { type AcceptedExtensions, onlyOffered, type ResumeAnswer, sameExtensions
 import { HandshakeCode, parseHandshakeResponse } from './handshake.ts';
 import type { TransportMessage } from './message.ts';
 import type { SettledTransportOptions } from './options.ts';
-import type { Agreement } from './session/core.ts';
+import type { Agreement } from './session/environment.ts';
 import type { Ledger } from './session/ledger.ts';
 import { MalformedFrame } from './wire.ts';
 

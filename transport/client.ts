@@ -12,7 +12,8 @@ import {
 import { Intent } from './intent.ts';
 import { type IncomingMessage, rehandshakeResponse } from './message.ts';
 import { type ClientTransportOptions, type SettledClientOptions, settleClientOptions } from './options.ts';
-import { SessionCore, type SessionEnvironment } from './session/core.ts';
+import { SessionCore } from './session/core.ts';
+import type { SessionEnvironment } from './session/environment.ts';
 import { noServerEvents } from './session/owner.ts';
 import type { SessionBackingOff } from './session/SessionBackingOff.ts';
 import type { SessionConnected } from './session/SessionConnected.ts';

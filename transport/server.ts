@@ -16,7 +16,8 @@ import { type ServerTransportOptions, type SettledServerOptions, settleServerOpt
 import { Replaced } from './replaced.ts';
 import { type FirstFrame, readFirstFrame } from './request.ts';
 import { decideResume } from './resume.ts';
-import { SessionCore, type SessionEnvironment } from './session/core.ts';
+import { SessionCore } from './session/core.ts';
+import type { SessionEnvironment } from './session/environment.ts';
 import { noClientEvents } from './session/owner.ts';
 import { stateBehind } from './session/revocable.ts';
 import type { SessionConnected } from './session/SessionConnected.ts';

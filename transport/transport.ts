@@ -5,7 +5,8 @@ import { EventDispatcher, type TransportEventName, type TransportEvents, type Tr
 import { BoundLogger, type LogFields, type LogFn, type Logger, type LogLevel } from './log.ts';
 import type { IncomingMessage } from './message.ts';
 import type { SettledTransportOptions } from './options.ts';
-import type { SessionCore, SessionEnvironment } from './session/core.ts';
+import type { SessionCore } from './session/core.ts';
+import type { SessionEnvironment } from './session/environment.ts';
 import type { DisconnectedSession, SessionOwner, SharedEvents } from './session/owner.ts';
 import { stateBehind } from './session/revocable.ts';
 import type { SendingHalf } from './session/SendingHalf.ts';

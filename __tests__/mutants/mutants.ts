@@ -13,6 +13,8 @@ export interface Mutant {
 const session = (state: string): string => `transport/session/Session${state}.ts`;
 const ledger = 'transport/session/ledger.ts';
 const core = 'transport/session/core.ts';
+const room = 'transport/session/room.ts';
+const reception = 'transport/session/reception.ts';
 const receiving = 'transport/session/ReceivingHalf.ts';
 const sending = 'transport/session/SendingHalf.ts';
 const streamFlow = 'transport/session/streamFlow.ts';
@@ -351,9 +353,9 @@ export const mutants: readonly Mutant[] = [
     name: 'the peer is allowed more for what nobody has read',
     patches: [
       {
-        file: core,
-        find: 'if (message.isHeld === true) this.#countAs(this.#counted + cost);',
-        replace: 'if (message.isHeld === true) flow.consume(cost, 1e9) && this.#streams?.consumed(flow, 0, 1e9);',
+        file: reception,
+        find: 'if (message.isHeld === true) this.countAs(this.counted + cost);',
+        replace: 'if (message.isHeld === true) flow.consume(cost, 1e9) && this.streams?.consumed(flow, 0, 1e9);',
       },
     ],
   },
@@ -501,7 +503,7 @@ export const mutants: readonly Mutant[] = [
     name: 'buffers without a bound',
     patches: [
       {
-        file: core,
+        file: room,
         find: 'if (wanted > limit) {',
         replace: 'if (wanted > 100 * limit) {',
       },

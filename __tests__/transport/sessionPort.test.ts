@@ -190,6 +190,22 @@ describe.each(matrix)('a session over $name', ({ transport, codec }) => {
       expect(woken).toEqual(['a', 'b']);
     });
 
+    test('does not wake whom another one that it woke has withdrawn', async () => {
+      await using set = await setup(limits);
+      await set.harness.settled();
+      await set.away();
+      const woken: string[] = [];
+      for (let n = 0; n < 4; n++) set.port.send(dataMessage('s1', payload(n)));
+      set.port.onceWriteReady('s1', () => {
+        woken.push('first');
+        withdraw();
+      });
+      const withdraw = set.port.onceWriteReady('s1', () => woken.push('withdrawn'));
+      set.port.onceWriteReady('s1', () => woken.push('last'));
+      await set.back();
+      expect(woken).toEqual(['first', 'last']);
+    });
+
     test('wakes nobody when the session ends', async () => {
       await using set = await setup(limits);
       await set.harness.settled();

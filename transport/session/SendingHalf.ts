@@ -3,7 +3,8 @@ import type { Connection } from '../connection.ts';
 import { ackMessage } from '../message.ts';
 import { varintLength } from '../varint.ts';
 import { IdentifiedState } from './common.ts';
-import type { FrameSink, SessionCore } from './core.ts';
+import type { SessionCore } from './core.ts';
+import type { FrameSink } from './environment.ts';
 
 const NO_CREDITS: readonly Credit[] = [];
 const NO_MESSAGES: readonly Uint8Array[] = [];

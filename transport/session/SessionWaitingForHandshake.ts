@@ -1,6 +1,6 @@
 import type { Connection, ConnectionReceiver } from '../connection.ts';
 import { BaseState, SessionState } from './common.ts';
-import type { SessionEnvironment } from './core.ts';
+import type { SessionEnvironment } from './environment.ts';
 import { createHandle } from './revocable.ts';
 import { verdictAfter } from './verdict.ts';
 

@@ -2,7 +2,8 @@ import { encodeCompact } from '../compact.ts';
 import type { OutgoingMessage, TransportMessage } from '../message.ts';
 import { payloadOf } from '../sharedPayload.ts';
 import { encodeFrame } from '../wire.ts';
-import type { Agreement, SessionCore } from './core.ts';
+import type { SessionCore } from './core.ts';
+import type { Agreement } from './environment.ts';
 
 /**
  * What is kept of a message until it is confirmed: on River's wire a frame, otherwise a part of one.

@@ -15,6 +15,13 @@ interface Waiting {
   onFramed: ((nextSeq: number) => void)[] | undefined;
 }
 
+/** Somebody who waits until it may write. */
+export interface WriteWaiter {
+  readonly streamId: string;
+  /** Undefined once it was called or withdrawn. */
+  fn: (() => void) | undefined;
+}
+
 /**
  * One stream of a session, both its halves: who hears of it, and, where `credit` is agreed on, what each side may still
  * send. Limits are absolute, in cost since the stream began. Pure: it knows no session.
@@ -27,7 +34,7 @@ export class StreamFlow {
   /** Undefined once the call has ended here; what it said before may still wait for credit. */
   receiver: StreamReceiver | undefined;
   /** Writers that wait for credit. */
-  writers: Set<() => void> | undefined;
+  writers: Set<WriteWaiter> | undefined;
   #sent = 0;
   #limit = Number.POSITIVE_INFINITY;
   #waiting: (Waiting | undefined)[] | undefined;

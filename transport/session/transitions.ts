@@ -1,6 +1,7 @@
 import type { Connection } from '../connection.ts';
 import type { IdentifiedState } from './common.ts';
-import type { SessionCore, SessionEnvironment } from './core.ts';
+import type { SessionCore } from './core.ts';
+import type { SessionEnvironment } from './environment.ts';
 import { SessionBackingOff } from './SessionBackingOff.ts';
 import { SessionConnected } from './SessionConnected.ts';
 import { type Dial, SessionConnecting } from './SessionConnecting.ts';

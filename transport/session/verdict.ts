@@ -1,5 +1,5 @@
 import type { CancelTimer } from '../clock.ts';
-import type { SessionEnvironment } from './core.ts';
+import type { SessionEnvironment } from './environment.ts';
 
 /**
  * Calls `onVerdict` when `ms` have passed without the peer being heard, where "without being heard" is certain. After a

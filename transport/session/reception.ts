@@ -1,0 +1,104 @@
+import { type IncomingMessage, isStreamCancel } from '../message.ts';
+import type { SessionPort, StreamReceiver } from '../stream.ts';
+import { callSafely, isThenable } from '../thenable.ts';
+import type { Agreement } from './environment.ts';
+import { SessionRoom } from './room.ts';
+import type { StreamFlow } from './streamFlow.ts';
+import { costOf } from './streamTable.ts';
+
+/** A stream may hold one of so many shares of what is free: what the peer may send shrinks as room does. */
+const SHARES = 16;
+
+/** What a session does with messages that have arrived: whose they are, what they cost, and when they were read. */
+export abstract class SessionReception extends SessionRoom {
+  /** Until the first answer: it decides the codec and the extensions, so nothing is framed before it. */
+  agreement: Agreement | undefined;
+  /** Where session time begins, on our clock; meaningful from the first answer on. */
+  zero = 0;
+
+  /** As the server's opener knows this session. */
+  protected abstract get port(): SessionPort;
+
+  /**
+   * Hands a message to its stream, or to the server's opener. Receivers do not throw; if one does, only it is at fault.
+   * @param bytes that it took
+   * @returns how the peer broke the protocol with it, or undefined
+   */
+  deliver(message: IncomingMessage, bytes: number): string | undefined {
+    // Only where it was agreed on: there is no session time with anybody else.
+    if (message.deadline !== undefined && this.agreement?.extensions?.deadline !== undefined) {
+      message.deadlineAt = this.zero + message.deadline;
+    }
+    const flow = this.streams?.get(message.streamId);
+    if (flow?.receiver === undefined) {
+      // Its call has ended here; with a cancel, what it still has to say is not wanted any more.
+      if (flow !== undefined && isStreamCancel(message.controlFlags)) this.streams?.discard(flow);
+      this.#handUnclaimed(message);
+      return undefined;
+    }
+    return this.#deliverTo(flow, flow.receiver, message, bytes);
+  }
+
+  #deliverTo(flow: StreamFlow, receiver: StreamReceiver, message: IncomingMessage, bytes: number): string | undefined {
+    const cost = costOf(message.controlFlags, bytes);
+    if (cost === 0) {
+      this.#hand(receiver, message);
+      return undefined;
+    }
+    if (!flow.receive(cost)) return `sent on stream ${flow.id} beyond its limit of ${flow.granted}`;
+    const heldCost = this.streams?.heldCost ?? 0;
+    if (flow.heldCost > cost && heldCost + cost > this.mostBytes) {
+      // Without credit nothing else bounds it; with it, only where all sessions together hold too much.
+      const text = `nobody reads stream ${flow.id}: ${flow.heldCost} bytes unread`;
+      callSafely(
+        () => receiver.onOverflow?.(`${text}, and no room for more`),
+        (error) => this.receiverFailed(error, flow.id),
+      );
+      return undefined;
+    }
+    this.streams?.hold(cost);
+    message.cost = cost;
+    this.#hand(receiver, message);
+    if (message.isHeld === true) this.countAs(this.counted + cost);
+    else this.#consume(message.streamId, cost);
+    return undefined;
+  }
+
+  #hand(receiver: StreamReceiver, message: IncomingMessage): void {
+    try {
+      const outcome: unknown = receiver.onMessage(message);
+      if (outcome !== undefined) this.#watch(outcome, message.streamId);
+    } catch (error) {
+      this.receiverFailed(error, message.streamId);
+    }
+  }
+
+  #handUnclaimed(message: IncomingMessage): void {
+    try {
+      const outcome: unknown = this.env.opener()?.onUnclaimedMessage(this.port, message);
+      if (outcome !== undefined) this.#watch(outcome, message.streamId);
+    } catch (error) {
+      this.receiverFailed(error, message.streamId);
+    }
+  }
+
+  /** Declared to return nothing; whoever implements it as an async function may still reject. */
+  #watch(outcome: unknown, streamId: string): void {
+    if (isThenable(outcome)) Promise.resolve(outcome).catch((error: unknown) => this.receiverFailed(error, streamId));
+  }
+
+  consumed(streamId: string, cost: number): void {
+    if (this.#consume(streamId, cost)) this.countAs(this.counted - cost);
+  }
+
+  /** Returns false if the stream is closed: then nothing of it is held any more. */
+  #consume(streamId: string, cost: number): boolean {
+    const streams = this.streams;
+    const flow = streams?.get(streamId);
+    if (flow?.receiver === undefined || streams === undefined) return false;
+    const { maxSessionBufferBytes, budget } = this.env.options;
+    const room = Math.min(maxSessionBufferBytes - streams.heldCost, budget.freeBytes);
+    if (streams.consumed(flow, cost, Math.floor(room / SHARES))) this.sink?.flushSoon();
+    return true;
+  }
+}

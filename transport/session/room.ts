@@ -1,0 +1,160 @@
+import type { CancelTimer } from '../clock.ts';
+import { SessionBufferFullError } from '../errors.ts';
+import { ControlFlags, isClosePayload, type OutgoingMessage, REHANDSHAKE_STREAM_ID } from '../message.ts';
+import { callSafely } from '../thenable.ts';
+import type { FrameSink, SessionEnvironment } from './environment.ts';
+import { Ledger } from './ledger.ts';
+import type { Outbox } from './outbox.ts';
+import type { StreamFlow, WriteWaiter } from './streamFlow.ts';
+import type { StreamTable } from './streamTable.ts';
+
+/** Closing and cancelling must get through a full buffer: this much is kept for them. */
+const CONTROL_RESERVE_BYTES = 256 * 1024;
+
+/** What a message costs besides its bytes: the objects around them. Without it many small ones would hold several times the limit. */
+const MESSAGE_OVERHEAD_BYTES = 192;
+
+/** What a session holds for its peer and of it, how much that may be, and who waits for room. */
+export abstract class SessionRoom {
+  abstract readonly id: string;
+  abstract readonly env: SessionEnvironment;
+  readonly ledger = new Ledger();
+  /** The state that carries frames now; set and cleared by SessionConnected. */
+  sink: FrameSink | undefined;
+  /** Only until the first answer. */
+  protected outbox: Outbox | undefined;
+  /** Made for the first stream: most sessions of a large server are idle. */
+  protected streams: StreamTable | undefined;
+  /** What of the budget this session was last counted for. */
+  protected counted = 0;
+  /** Whoever waits for room in the session. */
+  protected writeWaiters: Set<WriteWaiter> | undefined;
+
+  abstract get isOpen(): boolean;
+
+  /** What is kept for the peer: not confirmed, waiting for credit, or for the first answer. */
+  get bufferedBytes(): number {
+    const { ledger, streams } = this;
+    // A peer may acknowledge what it has not read: what its connection still holds counts as well.
+    const unconfirmed = Math.max(ledger.unackedBytes, this.sink?.bufferedBytes ?? 0);
+    const messages = ledger.unackedCount + (streams?.waitingCount ?? 0);
+    const waiting = (streams?.waitingBytes ?? 0) + (this.outbox?.bytes ?? 0);
+    return unconfirmed + messages * MESSAGE_OVERHEAD_BYTES + waiting;
+  }
+
+  /** Tells the budget what this session holds by now. */
+  count(): void {
+    this.countAs(this.isOpen ? this.bufferedBytes + (this.streams?.heldCost ?? 0) : 0);
+  }
+
+  protected countAs(held: number): void {
+    if (held === this.counted) return;
+    this.env.options.budget.changed(this.counted, held);
+    this.counted = held;
+  }
+
+  /** The same for one message more of so many bytes than were `buffered` before. */
+  protected countOneMore(buffered: number, bytes: number): void {
+    this.countAs(buffered + bytes + MESSAGE_OVERHEAD_BYTES + (this.streams?.heldCost ?? 0));
+  }
+
+  /** What one session may hold: its own limit, or what all sessions together have left. */
+  protected get mostBytes(): number {
+    const { maxSessionBufferBytes, budget } = this.env.options;
+    return Math.min(maxSessionBufferBytes, budget.mostFor(this.counted));
+  }
+
+  /** @throws {SessionBufferFullError} */
+  protected assertRoom(
+    message: OutgoingMessage,
+    bytes: number,
+    buffered = this.bufferedBytes,
+    flow?: StreamFlow,
+  ): void {
+    const isControl =
+      message.streamId === REHANDSHAKE_STREAM_ID ||
+      (message.controlFlags & (ControlFlags.AckOnly | ControlFlags.StreamCancel)) !== 0 ||
+      ((message.controlFlags & ControlFlags.StreamClose) !== 0 && isClosePayload(message.payload));
+    const { maxStreamBufferBytes, maxSessionBufferBytes } = this.env.options;
+    const most = this.mostBytes;
+    const wanted = buffered + bytes;
+    // However little all sessions have left: that calls end must be said.
+    const limit = isControl ? maxSessionBufferBytes + CONTROL_RESERVE_BYTES : most;
+    if (wanted > limit) {
+      const what = limit < maxSessionBufferBytes ? 'what the budget of all sessions leaves' : 'maxSessionBufferBytes';
+      throw new SessionBufferFullError(`${wanted} unconfirmed bytes would exceed ${what} (${limit})`);
+    }
+    if (isControl || flow === undefined || flow.waitingCount === 0) return;
+    // No stream takes more than what it leaves to the others.
+    const streamLimit = Math.min(maxStreamBufferBytes, most - buffered);
+    const waiting = flow.waitingBytes + flow.waitingCount * MESSAGE_OVERHEAD_BYTES + bytes;
+    if (waiting > streamLimit) {
+      const what = `the peer does not read stream ${flow.id}: ${waiting} bytes waiting`;
+      throw new SessionBufferFullError(`${what} would exceed maxStreamBufferBytes (${streamLimit})`);
+    }
+  }
+
+  isWriteReady(streamId: string): boolean {
+    return this.#hasRoom && (this.streams?.get(streamId)?.hasCredit ?? true);
+  }
+
+  get #hasRoom(): boolean {
+    return this.bufferedBytes <= Math.min(this.env.options.sessionHighWaterBytes, this.mostBytes);
+  }
+
+  onceWriteReady(streamId: string, fn: () => void): CancelTimer {
+    const waiter: WriteWaiter = { streamId, fn };
+    this.#wait(waiter);
+    return () => {
+      waiter.fn = undefined;
+      this.writeWaiters?.delete(waiter);
+      this.streams?.get(streamId)?.writers?.delete(waiter);
+    };
+  }
+
+  #wait(waiter: WriteWaiter): void {
+    const flow = this.streams?.get(waiter.streamId);
+    if (flow === undefined || flow.hasCredit) {
+      this.writeWaiters ??= new Set();
+      this.writeWaiters.add(waiter);
+    } else {
+      flow.writers ??= new Set();
+      flow.writers.add(waiter);
+    }
+  }
+
+  /** After something was confirmed. */
+  wakeWriters(): void {
+    const waiters = this.writeWaiters;
+    if (waiters === undefined || !this.#hasRoom) return;
+    this.writeWaiters = undefined;
+    this.#wake(waiters);
+  }
+
+  /** After the peer allowed more on it. */
+  protected wakeStream(flow: StreamFlow): void {
+    const { writers } = flow;
+    if (writers === undefined || !flow.hasCredit) return;
+    flow.writers = undefined;
+    this.#wake(writers);
+  }
+
+  // Whoever is woken may withdraw others, use the room up, or end the session.
+  #wake(waiters: Iterable<WriteWaiter>): void {
+    for (const waiter of waiters) {
+      const { fn, streamId } = waiter;
+      if (fn === undefined || !this.isOpen) continue;
+      if (!this.isWriteReady(streamId)) {
+        this.#wait(waiter);
+        continue;
+      }
+      waiter.fn = undefined;
+      callSafely(fn, (error) => this.receiverFailed(error));
+    }
+  }
+
+  /** Of ours or an application's: logged, and nobody else's concern. */
+  protected receiverFailed(error: unknown, streamId?: string): void {
+    this.env.logger.log('error', 'a receiver of messages failed', { sessionId: this.id, streamId, error });
+  }
+}
