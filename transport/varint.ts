@@ -18,3 +18,13 @@ export function writeVarint(out: Uint8Array, at: number, value: number): number 
   out[end++] = rest;
   return end;
 }
+
+/** Reads a number that {@link writeVarint} wrote: nothing is checked. */
+export function readVarint(bytes: Uint8Array, at: number): number {
+  let value = 0;
+  for (let scale = 1, i = at; ; scale *= 128, i++) {
+    const byte = bytes[i] ?? 0;
+    value += (byte & 127) * scale;
+    if (byte < 128) return value;
+  }
+}

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { LedgerError } from '../../transport/errors.ts';
 import { Ledger } from '../../transport/session/ledger.ts';
+import { varintLength, writeVarint } from '../../transport/varint.ts';
 import { SeededRandom } from '../support/random.ts';
 
 /** A frame that says which it is. */
@@ -41,6 +42,85 @@ describe('a new ledger', () => {
       unackedBytes: 0,
     });
     expect(unackedOf(new Ledger())).toEqual([]);
+  });
+});
+
+/** Frames as they leave together: behind something else, each behind its length. */
+function carrierOf(frames: readonly Uint8Array[]): Uint8Array {
+  const carrier = new Uint8Array(7 + frames.reduce((sum, { length }) => sum + varintLength(length) + length, 0));
+  let at = 7;
+  for (const frame of frames) {
+    at = writeVarint(carrier, at, frame.length);
+    carrier.set(frame, at);
+    at += frame.length;
+  }
+  return carrier;
+}
+
+/** Packs frames of a ledger, as if they had just left. */
+function packIn(ledger: Ledger, firstSeq: number, count: number): void {
+  const frames: Uint8Array[] = [];
+  for (let seq = firstSeq; seq < firstSeq + count; seq++) frames.push(ledger.frameAt(seq) ?? new Uint8Array(0));
+  ledger.pack(firstSeq, frames, carrierOf(frames));
+}
+
+describe('frames that left together', () => {
+  test('are kept in what carried them', () => {
+    const ledger = ledgerOf(4);
+    const frames = [1, 2, 3].map((seq) => ledger.frameAt(seq) ?? new Uint8Array(0));
+    const carrier = carrierOf(frames);
+    ledger.pack(1, frames, carrier);
+    expect(unackedOf(ledger)).toEqual([0, 1, 2, 3]);
+    expect(ledger.frameAt(1)?.buffer).toBe(carrier.buffer);
+    expect(ledger.frameAt(0)?.buffer).not.toBe(carrier.buffer);
+    ledger.append(frame(4));
+    expect(unackedOf(ledger)).toEqual([0, 1, 2, 3, 4]);
+    expect(ledger.unackedBytes).toBe(20);
+  });
+
+  test('may have been confirmed meanwhile', () => {
+    const ledger = ledgerOf(4);
+    const frames = [0, 1, 2, 3].map((seq) => ledger.frameAt(seq) ?? new Uint8Array(0));
+    ledger.confirm(2);
+    ledger.pack(0, frames, carrierOf(frames));
+    expect(unackedOf(ledger)).toEqual([2, 3]);
+    ledger.confirm(4);
+    expect(ledger.unackedBytes).toBe(0);
+  });
+
+  test('hold no more than twice the memory that they count for', () => {
+    const ledger = new Ledger();
+    for (let n = 0; n < 100; n++) ledger.append(frame(n, 200));
+    packIn(ledger, 0, 100);
+    for (let ack = 1; ack < 100; ack++) {
+      ledger.confirm(ack);
+      expect(unackedOf(ledger)[0]).toBe(ack);
+      expect(ledger.frameAt(ack)?.buffer.byteLength).toBeLessThanOrEqual(2 * ledger.unackedBytes + 7 + 4 * 100);
+    }
+  });
+
+  test('are what they were, whatever is sent, packed and confirmed', () => {
+    const random = new SeededRandom(7);
+    const ledger = new Ledger();
+    const lengths: number[] = [];
+    for (let round = 0; round < 3_000; round++) {
+      const dice = random.next();
+      if (dice < 0.5) {
+        const length = 4 + Math.floor(random.next() ** 4 * 20_000);
+        ledger.append(frame(lengths.length, length));
+        lengths.push(length);
+      } else if (dice < 0.75) {
+        const first = ledger.oldestUnackedSeq + Math.floor(random.next() * ledger.unackedCount);
+        packIn(ledger, first, Math.floor(random.next() * (ledger.nextSeq - first + 1)));
+      } else ledger.confirm(ledger.oldestUnackedSeq + Math.floor(random.next() ** 3 * (ledger.unackedCount + 1)));
+      const expected = lengths.slice(ledger.oldestUnackedSeq);
+      expect(ledger.unackedBytes).toBe(expected.reduce((sum, length) => sum + length, 0));
+      const seq = ledger.oldestUnackedSeq + Math.floor(random.next() * expected.length);
+      if (expected.length === 0) continue;
+      const kept = ledger.frameAt(seq) ?? new Uint8Array(0);
+      expect([numberOf(kept), kept.length]).toEqual([seq, lengths[seq]]);
+    }
+    expect(unackedOf(ledger)).toEqual(lengths.map((_, n) => n).slice(ledger.oldestUnackedSeq));
   });
 });
 

@@ -143,8 +143,10 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
         bytes += next.length + varintLength(next.length);
       }
       core.acknowledged();
-      const frame = this.#frame(this.#nextSeq, 0, messages, credits);
+      const firstSeq = this.#nextSeq;
+      const frame = this.#frame(firstSeq, 0, messages, credits);
       if (!this.#send(frame, messages.length)) return hasSaid;
+      if (messages.length > 1) ledger.pack(firstSeq, messages, frame);
       hasSaid = true;
       credits = NO_CREDITS;
     }
