@@ -1,5 +1,7 @@
 // For the optional parts, whose time is the application's or a simulator's, too.
 export { type CancelTimer, type Clock, systemClock } from '../transport/clock.ts';
+// And whose errors and checks of payloads are of one kind with everybody's.
+export { HoldfastError } from '../transport/errors.ts';
 export { broadcast } from './broadcast.ts';
 export type { CallOptions } from './callOptions.ts';
 export { type ClientOptions, createClient } from './client.ts';
@@ -73,7 +75,7 @@ export {
   type ResultUnwrapOk,
   unwrapOrThrow,
 } from './result.ts';
-export type { Infer, PayloadSchema } from './schema.ts';
+export { type CompiledSchema, compileSchema, describeErrors, type Infer, type PayloadSchema } from './schema.ts';
 export {
   type JsonSchema,
   type SerializedProcedure,

@@ -1,3 +1,21 @@
+export {
+  EventNotStorableError,
+  InvalidArgumentError,
+  InvalidEventError,
+  NotAuthorizedError,
+  OtherEpochError,
+  ReachedAbortedError,
+  ReachedTimeoutError,
+  TransactionError,
+  WatchClosedError,
+} from './errors.ts';
+export type { LocalSource } from './localSource.ts';
+export { MemoryTopicStore } from './memoryStore.ts';
+export { createMirror, type Mirror, type MirrorOptions } from './mirror.ts';
 export { hasReached, type Position, PositionSchema } from './position.ts';
+export type { ReachedOptions } from './reached.ts';
 export type { EventSource, Positioned, ReadOutcome } from './source.ts';
-export type { SqliteDatabase, SqliteStatement, SqliteValue } from './sqlite.ts';
+export { inTransaction, type SqliteDatabase, type SqliteStatement, type SqliteValue } from './sqlite.ts';
+export { SqliteTopicStore, type SqliteTopicStoreOptions } from './sqliteStore.ts';
+export type { Extent, Keep, SettledKeep, TopicStore } from './store.ts';
+export { createTopic, type Topic, type TopicOptions } from './topic.ts';

@@ -1,3 +1,5 @@
+import { TransactionError } from './errors.ts';
+
 /**
  * What better-sqlite3, libsql and node:sqlite have in common: the handle is the application's, opened and closed by it.
  * Everything is synchronous, so nobody else's statement can come between those of a transaction.
@@ -15,3 +17,67 @@ export interface SqliteStatement {
 }
 
 export type SqliteValue = string | number | bigint | Uint8Array | null;
+
+/** What the drivers say about transactions, each under a name of its own; node:sqlite says nothing before Node 22.16. */
+interface TransactionState {
+  readonly inTransaction?: unknown;
+  readonly isTransaction?: unknown;
+}
+
+/** Whether the handle is inside a transaction, whose changes may still be rolled back. */
+export function isInTransaction(db: SqliteDatabase): boolean {
+  const { inTransaction, isTransaction }: TransactionState = db as TransactionState; // absent, or as the drivers have it
+  if (typeof inTransaction === 'boolean') return inTransaction;
+  if (typeof isTransaction === 'boolean') return isTransaction;
+  try {
+    db.exec('BEGIN');
+  } catch (error) {
+    if (isNested(error)) return true;
+    throw error;
+  }
+  db.exec('ROLLBACK');
+  return false;
+}
+
+function isNested(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('within a transaction');
+}
+
+/**
+ * Runs `fn` in a transaction: `BEGIN IMMEDIATE`, so that it never finds out halfway that another writer came first; inside
+ * a transaction that is open already a savepoint, so that it commits and rolls back with what the application does.
+ * @param fn synchronous: an `await` inside a transaction lets foreign statements on the same handle into it
+ * @returns what `fn` returns
+ * @throws {TransactionError} if `fn` returns a promise; what it did until then is rolled back
+ * @throws what `fn` throws, after rolling back
+ */
+export function inTransaction<T>(db: SqliteDatabase, fn: () => T): T {
+  const isNestedHere = isInTransaction(db);
+  db.exec(isNestedHere ? 'SAVEPOINT holdfast' : 'BEGIN IMMEDIATE');
+  let result: T;
+  try {
+    result = fn();
+    if (isThenable(result)) {
+      // Nobody waits for it, so its failure must not end the process.
+      Promise.resolve(result).catch(() => undefined);
+      throw new TransactionError('expected a synchronous function in a transaction, got one that returns a promise');
+    }
+    db.exec(isNestedHere ? 'RELEASE holdfast' : 'COMMIT');
+  } catch (error) {
+    rollBack(db, isNestedHere);
+    throw error;
+  }
+  return result;
+}
+
+function isThenable(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+}
+
+function rollBack(db: SqliteDatabase, isNestedHere: boolean): void {
+  try {
+    db.exec(isNestedHere ? 'ROLLBACK TO holdfast; RELEASE holdfast' : 'ROLLBACK');
+  } catch {
+    // SQLite rolls back by itself when the disk is full or broken; the error that is on its way says more than this one.
+  }
+}

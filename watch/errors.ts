@@ -1,0 +1,85 @@
+import { HoldfastError } from '../router/index.ts';
+import type { Position } from './position.ts';
+
+/** A position as people read it. */
+export function showPosition({ epoch, offset }: Position): string {
+  return `${offset} of epoch ${epoch}`;
+}
+
+/** An option or an argument is out of range. */
+export class InvalidArgumentError extends HoldfastError {
+  constructor(message: string) {
+    super('INVALID_ARGUMENT', message);
+  }
+}
+
+/** What was to be published does not fit the schema of the topic. Nothing was published. */
+export class InvalidEventError extends HoldfastError {
+  constructor(message: string) {
+    super('INVALID_EVENT', message);
+  }
+}
+
+/** What was to be stored holds something that a store of text cannot give back as it was. Nothing was stored. */
+export class EventNotStorableError extends HoldfastError {
+  constructor(path: string, what: string) {
+    super(
+      'EVENT_NOT_STORABLE',
+      `expected null, a boolean, a finite number, a string, a bigint, bytes, or an array or plain object of these at ${path === '' ? '/' : path}, got ${what}`,
+    );
+  }
+}
+
+/** A transaction cannot be run as it was asked for; it was rolled back. */
+export class TransactionError extends HoldfastError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('TRANSACTION', message, options);
+  }
+}
+
+/** The topic, mirror or watch was closed. */
+export class WatchClosedError extends HoldfastError {
+  constructor(doing: string) {
+    super('WATCH_CLOSED', `it was closed: ${doing} is not possible any more`);
+  }
+}
+
+/** The server refuses the subscription; nobody tries again by itself. */
+export class NotAuthorizedError extends HoldfastError {
+  constructor(message: string) {
+    super('NOT_AUTHORIZED', message);
+  }
+}
+
+/** A position was not seen in time. Whether it will be is unknown. */
+export class ReachedTimeoutError extends HoldfastError {
+  readonly wanted: Position;
+  readonly seen: Position | undefined;
+  constructor(wanted: Position, seen: Position | undefined, timeoutMs: number) {
+    const where = seen === undefined ? 'nothing was seen yet' : `seen up to ${showPosition(seen)}`;
+    super('REACHED_TIMEOUT', `position ${showPosition(wanted)} was not reached within ${timeoutMs} ms: ${where}`);
+    this.wanted = wanted;
+    this.seen = seen;
+  }
+}
+
+/** The history that a position belongs to is over: it can never be seen. */
+export class OtherEpochError extends HoldfastError {
+  readonly wanted: Position;
+  readonly seen: Position;
+  constructor(wanted: Position, seen: Position) {
+    super(
+      'OTHER_EPOCH',
+      `position ${showPosition(wanted)} cannot be reached: the history goes on at ${showPosition(seen)}`,
+    );
+    this.wanted = wanted;
+    this.seen = seen;
+  }
+}
+
+/** Whoever waited gave up: its signal was aborted. `cause` is the signal's reason. */
+export class ReachedAbortedError extends HoldfastError {
+  constructor(wanted: Position, reason: unknown) {
+    super('REACHED_ABORTED', `waiting for position ${showPosition(wanted)} was given up`, { cause: reason });
+  }
+}

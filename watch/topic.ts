@@ -1,0 +1,160 @@
+import { type CancelTimer, type Clock, type Infer, type PayloadSchema, systemClock } from '../router/index.ts';
+import { OtherEpochError, WatchClosedError } from './errors.ts';
+import { createEventCheck } from './eventCheck.ts';
+import { startOfRead } from './extent.ts';
+import { Listeners } from './listeners.ts';
+import type { LocalSource } from './localSource.ts';
+import { MemoryTopicStore } from './memoryStore.ts';
+import type { Position } from './position.ts';
+import { type ReachedOptions, ReachedWaiters } from './reached.ts';
+import type { ReadOutcome } from './source.ts';
+import { type Extent, type Keep, type SettledKeep, settleKeep, type TopicStore } from './store.ts';
+
+/** Options of {@link createTopic}. */
+export interface TopicOptions<S extends PayloadSchema> {
+  /** Describes an event. */
+  event: S;
+  /** Where the history is kept; in memory by default. */
+  store?: TopicStore<Infer<S>> | undefined;
+  keep?: Keep | undefined;
+  clock?: Clock | undefined;
+}
+
+/**
+ * An ordered history of events and those who follow it. One process publishes on a topic; it owns it.
+ */
+export interface Topic<E> extends LocalSource<E> {
+  /** Describes an event. */
+  readonly event: PayloadSchema;
+  /**
+   * Adds an event behind the head, and tells. Inside a transaction that is open on the store's handle it is part of that:
+   * nobody hears of it before the commit, nobody at all after a rollback, and the position it gave is void then.
+   * @throws {InvalidEventError | EventNotStorableError | WatchClosedError} and what the store throws; nothing is published
+   */
+  publish(event: E): Position;
+  /** The same for several, all or none; those who listen are told once. Of none, the answer is the head. */
+  publishAll(events: readonly E[]): Position;
+}
+
+/** How often a transaction that is still open is looked at. Those of a synchronous handle are over before the first time. */
+const SETTLE_POLL_MS = 5;
+
+class StoredTopic<E> implements Topic<E> {
+  readonly event: PayloadSchema;
+  readonly #store: TopicStore<E>;
+  readonly #keep: SettledKeep;
+  readonly #clock: Clock;
+  readonly #check: (event: unknown) => void;
+  readonly #listeners = new Listeners();
+  readonly #waiters: ReachedWaiters;
+  /** As it was last seen outside of a transaction: what no rollback takes back. */
+  #settled: Extent;
+  /** What everybody was told last. */
+  #announced: Extent;
+  #isSettling = false;
+  #cancelPoll: CancelTimer | undefined;
+  #isClosed = false;
+
+  constructor(event: PayloadSchema, store: TopicStore<E>, keep: SettledKeep, clock: Clock) {
+    this.event = event;
+    this.#store = store;
+    this.#keep = keep;
+    this.#clock = clock;
+    this.#check = createEventCheck(event);
+    this.#settled = store.extent();
+    this.#announced = this.#settled;
+    this.#waiters = new ReachedWaiters(clock, headOf(this.#settled));
+  }
+
+  publish(event: E): Position {
+    return this.publishAll([event]);
+  }
+
+  publishAll(events: readonly E[]): Position {
+    if (this.#isClosed) throw new WatchClosedError('publishing');
+    for (const event of events) this.#check(event);
+    if (events.length === 0) return this.head();
+    const position = this.#store.append(events, this.#clock.wallNow(), this.#keep);
+    this.#settle();
+    return position;
+  }
+
+  head(): Position {
+    return headOf(this.#extent());
+  }
+
+  read(after: Position | undefined, limit: number): ReadOutcome<E> {
+    const settled = this.#extent();
+    // What an open transaction has dropped cannot be read, and what it has added is not there yet.
+    const floor = this.#store.isUnsettled() ? Math.max(settled.floor, this.#store.extent().floor) : settled.floor;
+    const start = startOfRead({ ...settled, floor }, after, limit);
+    if (typeof start !== 'number') return start;
+    const available = settled.head - start;
+    return { kind: 'events', events: available <= 0 ? [] : this.#store.read(start, Math.min(limit, available)) };
+  }
+
+  onAppend(listener: () => void): () => void {
+    if (this.#isClosed) throw new WatchClosedError('listening');
+    return this.#listeners.add(listener);
+  }
+
+  async reached(position: Position, options?: ReachedOptions): Promise<void> {
+    if (!this.#isClosed) this.#settle();
+    const seen = headOf(this.#settled);
+    // The owner knows: no other history will follow this one.
+    if (position.epoch !== seen.epoch) throw new OtherEpochError(position, seen);
+    return this.#waiters.wait(position, options);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#cancelPoll?.();
+    this.#cancelPoll = undefined;
+    this.#listeners.clear();
+    this.#waiters.end(new WatchClosedError('reaching a position'));
+  }
+
+  #extent(): Extent {
+    if (!this.#store.isUnsettled()) this.#settled = this.#store.extent();
+    return this.#settled;
+  }
+
+  /** Tells what has been committed; of what has not, as soon as it is known what becomes of it. */
+  #settle(): void {
+    if (!this.#store.isUnsettled()) return this.#announce();
+    if (this.#isSettling) return;
+    this.#isSettling = true;
+    queueMicrotask(() => this.#lookAgain());
+  }
+
+  #lookAgain(): void {
+    if (this.#isClosed) return;
+    if (this.#store.isUnsettled()) {
+      this.#cancelPoll = this.#clock.after(SETTLE_POLL_MS, () => this.#lookAgain());
+      return;
+    }
+    this.#isSettling = false;
+    this.#cancelPoll = undefined;
+    this.#announce();
+  }
+
+  #announce(): void {
+    const now = this.#extent();
+    const last = this.#announced;
+    if (now.epoch === last.epoch && now.head === last.head) return;
+    this.#announced = now;
+    this.#waiters.moveTo(headOf(now));
+    this.#listeners.tell();
+  }
+}
+
+function headOf({ epoch, head }: Extent): Position {
+  return { epoch, offset: head };
+}
+
+/** Opens a topic: an ordered history of events that others follow from any position it still holds. */
+export function createTopic<S extends PayloadSchema>(options: TopicOptions<S>): Topic<Infer<S>> {
+  const { event, clock = systemClock } = options;
+  const store = options.store ?? new MemoryTopicStore<Infer<S>>({ clock });
+  return new StoredTopic(event, store, settleKeep(options.keep), clock);
+}
