@@ -1,3 +1,4 @@
+export type { Permission } from './authorization.ts';
 export {
   EventNotStorableError,
   InvalidArgumentError,
@@ -11,6 +12,15 @@ export {
 } from './errors.ts';
 export type { LocalSource } from './localSource.ts';
 export { MemoryTopicStore } from './memoryStore.ts';
+export {
+  type SentEvent,
+  type TopicError,
+  TopicErrorSchema,
+  type TopicMessage,
+  type TopicRequest,
+  TopicRequestSchema,
+  topicMessageSchema,
+} from './messages.ts';
 export { createMirror, type Mirror, type MirrorOptions } from './mirror.ts';
 export { hasReached, type Position, PositionSchema } from './position.ts';
 export type { ReachedOptions } from './reached.ts';
@@ -19,3 +29,4 @@ export { inTransaction, type SqliteDatabase, type SqliteStatement, type SqliteVa
 export { SqliteTopicStore, type SqliteTopicStoreOptions } from './sqliteStore.ts';
 export type { Extent, Keep, SettledKeep, TopicStore } from './store.ts';
 export { createTopic, type Topic, type TopicOptions } from './topic.ts';
+export { type TopicProcedure, type TopicProcedureOptions, topicProcedure } from './topicProcedure.ts';

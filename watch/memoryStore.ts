@@ -27,9 +27,13 @@ export class MemoryTopicStore<E> implements TopicStore<E> {
       this.#head += 1;
       this.#history.push({ position: { epoch: this.#epoch, offset: this.#head }, event }, at);
     }
+    this.trim(at, keep);
+    return { epoch: this.#epoch, offset: this.#head };
+  }
+
+  trim(at: number, keep: SettledKeep): void {
     const dropped = this.#history.trim(keep.events, at - keep.ageMs);
     if (dropped !== undefined) this.#floor = dropped.position.offset;
-    return { epoch: this.#epoch, offset: this.#head };
   }
 
   read(after: number, limit: number): readonly Positioned<E>[] {

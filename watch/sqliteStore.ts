@@ -89,6 +89,7 @@ export class SqliteTopicStore<E> implements TopicStore<E> {
 
   append(events: readonly E[], at: number, keep: SettledKeep): Position {
     const texts = events.map(toEventText);
+    const isOurs = !isInTransaction(this.#db);
     return inTransaction(this.#db, () => {
       const { epoch, floor, head } = this.extent();
       let offset = head;
@@ -96,10 +97,17 @@ export class SqliteTopicStore<E> implements TopicStore<E> {
         offset += 1;
         this.#insert.run(this.#name, offset, Math.floor(at), text);
       }
-      const newFloor = Math.max(floor, offset - keep.events, this.#expired(at - keep.ageMs, offset));
-      if (newFloor > floor) this.#dropUpTo.run(this.#name, newFloor);
-      this.#updateExtent.run(newFloor, offset, this.#name);
+      this.#updateExtent.run(isOurs ? this.#drop(floor, offset, at, keep) : floor, offset, this.#name);
       return { epoch, offset };
+    });
+  }
+
+  trim(at: number, keep: SettledKeep): void {
+    const { floor, head } = this.extent();
+    if (Math.max(head - keep.events, this.#expired(at - keep.ageMs, head)) <= floor) return;
+    inTransaction(this.#db, () => {
+      const now = this.extent();
+      this.#updateExtent.run(this.#drop(now.floor, now.head, at, keep), now.head, this.#name);
     });
   }
 
@@ -120,13 +128,23 @@ export class SqliteTopicStore<E> implements TopicStore<E> {
   /**
    * Begins another history under the same name, with another epoch: for a database that was restored from a backup, which
    * nobody can tell from the one that went on. Everybody who follows the topic learns that there is a gap.
+   * @throws {TransactionError} inside a transaction: until it is over neither history could be read
    */
   beginNewHistory(): void {
+    if (isInTransaction(this.#db))
+      throw new TransactionError('expected a handle without an open transaction to begin a history on, got one inside');
     inTransaction(this.#db, () => {
       this.#dropUpTo.run(this.#name, this.extent().head);
       const fresh = this.#db.prepare('UPDATE holdfast_topics SET epoch = ?, floor = 0, head = 0 WHERE name = ?');
       fresh.run(this.#clock.id(), this.#name);
     });
+  }
+
+  /** @returns the new floor */
+  #drop(floor: number, head: number, at: number, keep: SettledKeep): number {
+    const newFloor = Math.max(floor, head - keep.events, this.#expired(at - keep.ageMs, head));
+    if (newFloor > floor) this.#dropUpTo.run(this.#name, newFloor);
+    return newFloor;
   }
 
   /** The offset of the last event that is too old. */

@@ -43,11 +43,14 @@ export interface TopicStore<E> {
   /** What is held now; inside a transaction, what will be if it commits. */
   extent(): Extent;
   /**
-   * Adds events behind the head, all or none, and drops what is not to be kept.
+   * Adds events behind the head, all or none, and drops what is not to be kept; inside a transaction of the application it
+   * drops nothing, for what was dropped could not be read until that is over.
    * @param at milliseconds since 1970, for {@link Keep.ageMs}
    * @returns the position of the last of them
    */
   append(events: readonly E[], at: number, keep: SettledKeep): Position;
+  /** Drops what is not to be kept. */
+  trim(at: number, keep: SettledKeep): void;
   /** @param after an offset between floor and head */
   read(after: number, limit: number): readonly Positioned<E>[];
   /** Whether what was appended last may still be rolled back. */

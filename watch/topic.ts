@@ -85,9 +85,7 @@ class StoredTopic<E> implements Topic<E> {
 
   read(after: Position | undefined, limit: number): ReadOutcome<E> {
     const settled = this.#extent();
-    // What an open transaction has dropped cannot be read, and what it has added is not there yet.
-    const floor = this.#store.isUnsettled() ? Math.max(settled.floor, this.#store.extent().floor) : settled.floor;
-    const start = startOfRead({ ...settled, floor }, after, limit);
+    const start = startOfRead(settled, after, limit);
     if (typeof start !== 'number') return start;
     const available = settled.head - start;
     return { kind: 'events', events: available <= 0 ? [] : this.#store.read(start, Math.min(limit, available)) };
@@ -135,7 +133,17 @@ class StoredTopic<E> implements Topic<E> {
     }
     this.#isSettling = false;
     this.#cancelPoll = undefined;
+    this.#trim();
     this.#announce();
+  }
+
+  /** What a transaction of the application has added, it could not drop the oldest for. */
+  #trim(): void {
+    try {
+      this.#store.trim(this.#clock.wallNow(), this.#keep);
+    } catch {
+      // The database is busy with another process: there is some more history than was asked for, until the next time.
+    }
   }
 
   #announce(): void {

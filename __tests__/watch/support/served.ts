@@ -1,0 +1,89 @@
+import { Type } from '@sinclair/typebox';
+import type { Codec } from '../../../codec/codec.ts';
+import { JsonCodec } from '../../../codec/json.ts';
+import { createClient } from '../../../router/client.ts';
+import { createServer, type Server } from '../../../router/server.ts';
+import { createServiceSchema } from '../../../router/services.ts';
+import { createHarness, type Harness } from '../../../testUtil/harness.ts';
+import type { TransportName } from '../../../testUtil/links.ts';
+import type { ClientTransport } from '../../../transport/client.ts';
+import type { ClientTransportOptions } from '../../../transport/options.ts';
+import type { ServerTransport } from '../../../transport/server.ts';
+import type { LocalSource } from '../../../watch/localSource.ts';
+import { createTopic, type Topic } from '../../../watch/topic.ts';
+import { type TopicProcedureOptions, topicProcedure } from '../../../watch/topicProcedure.ts';
+
+/** What happens to documents: the events of most tests. */
+export const DocEvent = Type.Object({
+  key: Type.String(),
+  n: Type.Number(),
+  text: Type.Optional(Type.String()),
+});
+export type DocEvent = { key: string; n: number; text?: string };
+
+/** Options of the procedure under test; by default everybody may follow everything, by key. */
+type AllOptions = TopicProcedureOptions<typeof DocEvent, object>;
+export type DocProcedureOptions = { [Name in keyof AllOptions]?: AllOptions[Name] | undefined };
+
+/** The services around a source of such events. */
+export function docServices(source: LocalSource<DocEvent>, options: DocProcedureOptions = {}) {
+  const changes = topicProcedure<typeof DocEvent, object>(source, {
+    key: ({ key }) => key,
+    ...options,
+    event: DocEvent,
+    authorize: options.authorize ?? (() => true),
+  });
+  return { docs: createServiceSchema().define({ changes }) };
+}
+export type DocServices = ReturnType<typeof docServices>;
+
+/** A server of a topic of documents, and clients of it. */
+export class ServedDocs {
+  readonly h: Harness;
+  topic: Topic<DocEvent>;
+  services: DocServices;
+  transport: ServerTransport;
+  server: Server<DocServices>;
+
+  constructor(h: Harness, topic: Topic<DocEvent>, options: DocProcedureOptions) {
+    this.h = h;
+    this.topic = topic;
+    this.services = docServices(topic, options);
+    this.transport = h.server();
+    this.server = createServer(this.transport, this.services);
+  }
+
+  client(options: ClientTransportOptions = {}, id?: string) {
+    const transport: ClientTransport = this.h.client(options, id);
+    return { transport, client: createClient<DocServices>(transport) };
+  }
+
+  publish(n: number, key = 'a'): number {
+    return this.topic.publish({ key, n }).offset;
+  }
+
+  /** The process of the server ends, and another takes its place: with this topic, if it is durable. */
+  async restart(topic: Topic<DocEvent>, options: DocProcedureOptions = {}): Promise<void> {
+    await this.stop();
+    this.topic = topic;
+    this.services = docServices(topic, options);
+    this.transport = this.h.server();
+    this.server = createServer(this.transport, this.services);
+  }
+
+  async stop(): Promise<void> {
+    await this.server.close();
+    await this.h.settled();
+    this.transport.close();
+    this.topic.close();
+  }
+}
+
+export async function serveDocs(
+  options: DocProcedureOptions & { transport?: TransportName; codec?: Codec; keep?: number } = {},
+): Promise<ServedDocs> {
+  const { transport = 'memory', codec = JsonCodec, keep, ...procedureOptions } = options;
+  const h = await createHarness({ transport, codec });
+  const topic = createTopic({ event: DocEvent, keep: { events: keep }, clock: h.clock });
+  return new ServedDocs(h, topic, procedureOptions);
+}

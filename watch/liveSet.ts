@@ -1,0 +1,94 @@
+import { broadcast, Ok } from '../router/index.ts';
+import type { SentEvent, TopicMessage } from './messages.ts';
+import type { Position } from './position.ts';
+import type { Subscriber, TopicWritable } from './subscriber.ts';
+
+type Members<E> = Map<TopicWritable<E>, Subscriber<E>>;
+
+/** Subscribers that are at the head: they share the encoding of what comes next. */
+export class LiveSet<E> {
+  /** Those of all events. */
+  readonly #unfiltered: Members<E> = new Map();
+  /** Those of some keys; and again by each of these. */
+  readonly #filtered: Members<E> = new Map();
+  readonly #byKey = new Map<string, Members<E>>();
+
+  get size(): number {
+    return this.#unfiltered.size + this.#filtered.size;
+  }
+
+  get hasFiltered(): boolean {
+    return this.#filtered.size > 0;
+  }
+
+  add(subscriber: Subscriber<E>): void {
+    const { writable, keys } = subscriber;
+    if (keys === undefined) {
+      this.#unfiltered.set(writable, subscriber);
+      return;
+    }
+    this.#filtered.set(writable, subscriber);
+    for (const key of keys) {
+      const members = this.#byKey.get(key);
+      if (members === undefined) this.#byKey.set(key, new Map([[writable, subscriber]]));
+      else members.set(writable, subscriber);
+    }
+  }
+
+  delete({ writable, keys }: Subscriber<E>): boolean {
+    if (keys === undefined) return this.#unfiltered.delete(writable);
+    for (const key of keys) {
+      const members = this.#byKey.get(key);
+      members?.delete(writable);
+      if (members?.size === 0) this.#byKey.delete(key);
+    }
+    return this.#filtered.delete(writable);
+  }
+
+  /**
+   * Sends events to whom they are for.
+   * @param keyOf undefined where events have no keys
+   * @returns those that are too far behind now; they are no members any more
+   */
+  sendEvents(events: SentEvent<E>[], through: Position, keyOf: ((event: E) => string) | undefined): Subscriber<E>[] {
+    const { epoch, offset } = through;
+    const behind = this.#send(this.#unfiltered, { type: 'events', epoch, through: offset, events }, through);
+    if (keyOf === undefined || this.#filtered.size === 0) return behind;
+    for (const sent of events) {
+      const members = this.#byKey.get(keyOf(sent.event));
+      if (members === undefined) continue;
+      const message: TopicMessage<E> = { type: 'events', epoch, through: sent.offset, events: [sent] };
+      behind.push(...this.#send(members, message, { epoch, offset: sent.offset }));
+    }
+    return behind;
+  }
+
+  /** Tells all, or only those with a filter, how far everything was looked at, unless they know. */
+  sendProgress(position: Position, who: 'all' | 'filtered'): Subscriber<E>[] {
+    const members: Members<E> = new Map();
+    for (const group of who === 'all' ? [this.#unfiltered, this.#filtered] : [this.#filtered]) {
+      for (const [writable, subscriber] of group) {
+        if (subscriber.told.offset < position.offset) members.set(writable, subscriber);
+      }
+    }
+    return this.#send(members, { type: 'progress', position }, position);
+  }
+
+  sendReset(position: Position): Subscriber<E>[] {
+    const message: TopicMessage<E> = { type: 'reset', position };
+    return [...this.#send(this.#unfiltered, message, position), ...this.#send(this.#filtered, message, position)];
+  }
+
+  #send(members: Members<E>, message: TopicMessage<E>, through: Position): Subscriber<E>[] {
+    if (members.size === 0) return [];
+    for (const subscriber of members.values()) subscriber.sentThrough(through);
+    const behind: Subscriber<E>[] = [];
+    for (const writable of broadcast(members.keys(), Ok(message))) {
+      const subscriber = members.get(writable); // absent if writing has ended its call
+      if (subscriber === undefined) continue;
+      this.delete(subscriber);
+      behind.push(subscriber);
+    }
+    return behind;
+  }
+}

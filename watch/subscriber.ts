@@ -1,0 +1,45 @@
+import type { CancelTimer, Clock, Result, Writable } from '../router/index.ts';
+import type { TopicError, TopicMessage } from './messages.ts';
+import type { Position } from './position.ts';
+
+export type TopicWritable<E> = Writable<Result<TopicMessage<E>, TopicError>>;
+
+/**
+ * One subscription of a topic on the server: no queue, only how far it was served. Whoever is at the head hears of events
+ * together with the others there; whoever is not reads the history at its own pace.
+ */
+export class Subscriber<E> {
+  readonly writable: TopicWritable<E>;
+  readonly keys: ReadonlySet<string> | undefined;
+  readonly clock: Clock;
+  /** Everything up to here was sent, or was not for it. */
+  cursor: Position;
+  /** Everything up to here it knows to have been sent. */
+  told: Position;
+  /** What was begun for it under an older number is not continued. */
+  turn = 0;
+  cancelPause: CancelTimer | undefined;
+  /** Ends listening to the revocation of its permission. */
+  stopRevocation: (() => void) | undefined;
+
+  constructor(writable: TopicWritable<E>, keys: ReadonlySet<string> | undefined, clock: Clock, cursor: Position) {
+    this.writable = writable;
+    this.keys = keys;
+    this.clock = clock;
+    this.cursor = cursor;
+    this.told = cursor;
+  }
+
+  /** Everything up to `position` was sent, and it knows. */
+  sentThrough(position: Position): void {
+    this.cursor = position;
+    this.told = position;
+  }
+
+  /** Ends what was begun for it. */
+  interrupt(): void {
+    this.turn += 1;
+    this.cancelPause?.();
+    this.cancelPause = undefined;
+  }
+}

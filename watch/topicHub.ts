@@ -1,0 +1,234 @@
+import { type CancelTimer, Ok } from '../router/index.ts';
+import { type ChunkLimits, chunkLength } from './chunk.ts';
+import { LiveSet } from './liveSet.ts';
+import type { LocalSource } from './localSource.ts';
+import type { SentEvent } from './messages.ts';
+import type { Position } from './position.ts';
+import type { Positioned } from './source.ts';
+import type { Subscriber } from './subscriber.ts';
+
+/** How a topic is served. */
+export interface HubOptions<E> extends ChunkLimits {
+  readonly key: ((event: E) => string) | undefined;
+  readonly progressMs: number;
+}
+
+/**
+ * Serves a source to its subscribers. Nothing is queued for any of them: who cannot take more just now is left out, and
+ * reads the history when it can; who finds its place in the history gone is reset.
+ */
+export class TopicHub<E> {
+  readonly #source: LocalSource<E>;
+  readonly #options: HubOptions<E>;
+  readonly #all = new Set<Subscriber<E>>();
+  readonly #live = new LiveSet<E>();
+  /** Everything up to here went to those that are live; meaningless without any. */
+  #cursor: Position;
+  #stopListening: (() => void) | undefined;
+  #isFlushing = false;
+  #isScheduled = false;
+  #cancelProgress: CancelTimer | undefined;
+
+  constructor(source: LocalSource<E>, options: HubOptions<E>) {
+    this.#source = source;
+    this.#options = options;
+    this.#cursor = source.head();
+  }
+
+  /** Those that are served, a snapshot. */
+  subscribers(): Subscriber<E>[] {
+    return [...this.#all];
+  }
+
+  /** Where events for a new subscriber follow from, and whether that is where it asked. */
+  startFor(since: Position | undefined): { position: Position; isRecovered: boolean } {
+    const isRecovered = since !== undefined && this.#source.read(since, 1).kind === 'events';
+    return { position: isRecovered ? since : this.#source.head(), isRecovered };
+  }
+
+  /** Serves a subscriber from its cursor on. */
+  add(subscriber: Subscriber<E>): void {
+    this.#stopListening ??= this.#source.onAppend(() => this.#schedule());
+    this.#all.add(subscriber);
+    this.resume(subscriber);
+  }
+
+  remove(subscriber: Subscriber<E>): void {
+    this.#all.delete(subscriber);
+    this.pause(subscriber);
+    if (this.#all.size > 0) return;
+    this.#stopListening?.();
+    this.#stopListening = undefined;
+  }
+
+  /** Sends it nothing until {@link resume}. */
+  pause(subscriber: Subscriber<E>): void {
+    subscriber.interrupt();
+    this.#leave(subscriber);
+  }
+
+  resume(subscriber: Subscriber<E>): void {
+    if (this.#all.has(subscriber)) void this.#catchUp(subscriber, subscriber.turn);
+  }
+
+  #leave(subscriber: Subscriber<E>): void {
+    this.#live.delete(subscriber);
+    if (this.#live.hasFiltered) return;
+    this.#cancelProgress?.();
+    this.#cancelProgress = undefined;
+  }
+
+  /** Several events that are published in one turn of the loop go out together. */
+  #schedule(): void {
+    if (this.#isScheduled || this.#live.size === 0) return;
+    this.#isScheduled = true;
+    queueMicrotask(() => {
+      this.#isScheduled = false;
+      this.#flush();
+    });
+  }
+
+  /** Brings everybody who is live to the head. */
+  #flush(): void {
+    if (this.#isFlushing) return; // whoever publishes while we send is heard of by the loop that is running
+    this.#isFlushing = true;
+    try {
+      while (this.#live.size > 0 && this.#flushBatch());
+    } finally {
+      this.#isFlushing = false;
+    }
+  }
+
+  /** @returns whether there may be more */
+  #flushBatch(): boolean {
+    const outcome = this.#source.read(this.#cursor, this.#options.batch);
+    if (outcome.kind === 'gap') {
+      this.#sendReset(outcome.head);
+      return true;
+    }
+    if (outcome.events.length === 0) {
+      this.#atHead();
+      return false;
+    }
+    for (let rest = outcome.events; rest.length > 0 && this.#live.size > 0; ) {
+      const length = chunkLength(rest, this.#options);
+      const last = rest[Math.max(length, 1) - 1];
+      if (last === undefined) return false;
+      if (length === 0) {
+        this.#sendReset(last.position);
+      } else {
+        this.#cursor = last.position;
+        this.#fellBehind(this.#live.sendEvents(sent(rest.slice(0, length)), last.position, this.#options.key));
+      }
+      rest = rest.slice(Math.max(length, 1));
+    }
+    return true;
+  }
+
+  #sendReset(position: Position): void {
+    this.#cursor = position;
+    this.#fellBehind(this.#live.sendReset(position));
+  }
+
+  /** The source may have moved on without an event, as a mirror does; and those with a filter are told now and then. */
+  #atHead(): void {
+    const head = this.#source.head();
+    if (head.offset > this.#cursor.offset) {
+      this.#cursor = head;
+      this.#fellBehind(this.#live.sendProgress(head, 'all'));
+    } else if (this.#live.hasFiltered) this.#armProgress();
+  }
+
+  #armProgress(): void {
+    if (this.#cancelProgress !== undefined) return;
+    const [anyone] = this.#all;
+    this.#cancelProgress = anyone?.clock.after(this.#options.progressMs, () => {
+      this.#cancelProgress = undefined;
+      this.#fellBehind(this.#live.sendProgress(this.#cursor, 'filtered'));
+    });
+  }
+
+  #fellBehind(subscribers: readonly Subscriber<E>[]): void {
+    for (const subscriber of subscribers) {
+      this.#leave(subscriber);
+      this.resume(subscriber);
+    }
+  }
+
+  async #catchUp(subscriber: Subscriber<E>, turn: number): Promise<void> {
+    try {
+      await subscriber.writable.waitForWriteReady();
+      while (subscriber.turn === turn && subscriber.writable.isWritable()) {
+        if (this.#step(subscriber)) return this.#join(subscriber);
+        await pause(subscriber);
+        await subscriber.writable.waitForWriteReady();
+      }
+    } catch {
+      // Its call has ended: it is removed, and there is nobody to tell.
+    }
+  }
+
+  /**
+   * Sends a subscriber one message, or nothing where all was filtered.
+   * @returns whether it has come to the head
+   */
+  #step(subscriber: Subscriber<E>): boolean {
+    const outcome = this.#source.read(subscriber.cursor, this.#options.batch);
+    if (outcome.kind === 'gap') {
+      this.#reset(subscriber, outcome.head);
+      return false;
+    }
+    const { events } = outcome;
+    if (events.length === 0) return true;
+    const length = chunkLength(events, this.#options);
+    const last = events[Math.max(length, 1) - 1];
+    if (last === undefined) return true;
+    if (length === 0) {
+      this.#reset(subscriber, last.position);
+      return false;
+    }
+    const wanted = events.slice(0, length).filter(({ event }) => this.#isWanted(subscriber, event));
+    subscriber.cursor = last.position;
+    if (wanted.length === 0) return false;
+    subscriber.told = last.position;
+    const { epoch, offset } = last.position;
+    subscriber.writable.write(Ok({ type: 'events', epoch, through: offset, events: sent(wanted) }));
+    return false;
+  }
+
+  #isWanted({ keys }: Subscriber<E>, event: E): boolean {
+    return keys === undefined || (this.#options.key !== undefined && keys.has(this.#options.key(event)));
+  }
+
+  #reset(subscriber: Subscriber<E>, position: Position): void {
+    subscriber.sentThrough(position);
+    subscriber.writable.write(Ok({ type: 'reset', position }));
+  }
+
+  /** Makes one that has come to the head live. */
+  #join(subscriber: Subscriber<E>): void {
+    const head = this.#source.head();
+    subscriber.cursor = head;
+    if (subscriber.told.offset < head.offset) {
+      subscriber.told = head;
+      subscriber.writable.write(Ok({ type: 'progress', position: head }));
+    }
+    this.#flush(); // those that are live already must stand where this one does
+    if (this.#live.size === 0) this.#cursor = head;
+    this.#live.add(subscriber);
+  }
+}
+
+function sent<E>(events: readonly Positioned<E>[]): SentEvent<E>[] {
+  return events.map(({ position, event }) => ({ offset: position.offset, event }));
+}
+
+/** Lets others have their turn between two pieces of a long history. */
+function pause(subscriber: Subscriber<unknown>): Promise<void> {
+  return new Promise((resolve) => {
+    subscriber.cancelPause = subscriber.clock.afterIo(() => {
+      subscriber.cancelPause = undefined;
+      resolve();
+    });
+  });
+}
