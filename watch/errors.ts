@@ -83,3 +83,17 @@ export class ReachedAbortedError extends HoldfastError {
     super('REACHED_ABORTED', `waiting for position ${showPosition(wanted)} was given up`, { cause: reason });
   }
 }
+
+/** A load did not come to its end in time; it is made again. */
+export class LoadTimeoutError extends HoldfastError {
+  constructor(timeoutMs: number) {
+    super('LOAD_TIMEOUT', `expected a load to end within ${timeoutMs} ms, it did not`);
+  }
+}
+
+/** What a load gave cannot be brought together with the events that were heard; it is made again. */
+export class UnusableLoadError extends HoldfastError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('UNUSABLE_LOAD', message, options);
+  }
+}

@@ -1,15 +1,19 @@
+export type { TopicClient } from './attempt.ts';
 export type { Permission } from './authorization.ts';
 export {
   EventNotStorableError,
   InvalidArgumentError,
   InvalidEventError,
+  LoadTimeoutError,
   NotAuthorizedError,
   OtherEpochError,
   ReachedAbortedError,
   ReachedTimeoutError,
   TransactionError,
+  UnusableLoadError,
   WatchClosedError,
 } from './errors.ts';
+export type { LoadContext, LoadReason } from './loader.ts';
 export type { LocalSource } from './localSource.ts';
 export { MemoryTopicStore } from './memoryStore.ts';
 export {
@@ -30,3 +34,14 @@ export { SqliteTopicStore, type SqliteTopicStoreOptions } from './sqliteStore.ts
 export type { Extent, Keep, SettledKeep, TopicStore } from './store.ts';
 export { createTopic, type Topic, type TopicOptions } from './topic.ts';
 export { type TopicProcedure, type TopicProcedureOptions, topicProcedure } from './topicProcedure.ts';
+export {
+  type DeltaMode,
+  type NotificationMode,
+  type SourceOptions,
+  type ValueOptions,
+  type WatchSource,
+  watch,
+} from './watch.ts';
+export type { Watch, WatchState, WatchStats } from './watchCore.ts';
+export { type KeyWatcherOptions, type KeyWatchers, watchKeys } from './watchKeys.ts';
+export type { Loaded } from './watchModes.ts';

@@ -12,6 +12,7 @@ import type { ServerTransport } from '../../../transport/server.ts';
 import type { LocalSource } from '../../../watch/localSource.ts';
 import { createTopic, type Topic } from '../../../watch/topic.ts';
 import { type TopicProcedureOptions, topicProcedure } from '../../../watch/topicProcedure.ts';
+import { allExtensions } from '../../support/extensions.ts';
 
 /** What happens to documents: the events of most tests. */
 export const DocEvent = Type.Object({
@@ -49,7 +50,7 @@ export class ServedDocs {
     this.h = h;
     this.topic = topic;
     this.services = docServices(topic, options);
-    this.transport = h.server();
+    this.transport = h.server({ extensions: allExtensions });
     this.server = createServer(this.transport, this.services);
   }
 
@@ -67,7 +68,7 @@ export class ServedDocs {
     await this.stop();
     this.topic = topic;
     this.services = docServices(topic, options);
-    this.transport = this.h.server();
+    this.transport = this.h.server({ extensions: allExtensions });
     this.server = createServer(this.transport, this.services);
   }
 

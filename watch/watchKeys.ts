@@ -1,0 +1,208 @@
+import { type Clock, type ErrorPayload, systemClock } from '../router/index.ts';
+import { InvalidArgumentError, WatchClosedError } from './errors.ts';
+import { type Beginning, type Feed, Follower, type FollowHandler } from './follower.ts';
+import { MAX_KEYS, type SentEvent } from './messages.ts';
+import type { Position } from './position.ts';
+import { attemptsOver, type DeltaMode, type NotificationMode, type WatchSource, watchFeed } from './watch.ts';
+import type { Watch } from './watchCore.ts';
+
+/** Options of {@link watchKeys}. */
+export interface KeyWatcherOptions<E> {
+  /** The key of an event: the same as the server's. */
+  key: (event: E) => string;
+  clock?: Clock | undefined;
+}
+
+/** Watches of single keys that share one subscription. */
+export interface KeyWatchers<E> {
+  /**
+   * Watches one key; the subscription is begun anew for it, where it stood. Several watches of a key are fine.
+   * @throws {InvalidArgumentError} beyond 1 000 keys
+   * @throws {WatchClosedError}
+   */
+  watch<V>(key: string, mode: DeltaMode<E, V>): Watch<V>;
+  watch<V>(key: string, mode: NotificationMode<V>): Watch<V>;
+  /** Ends the subscription and every watch. */
+  dispose(): void;
+}
+
+/** A watch's share in the subscription. */
+interface Member<E> {
+  readonly key: string;
+  readonly handler: FollowHandler<E>;
+  /** The subscription is one that names its key. */
+  isIn: boolean;
+}
+
+/** At most so often all of a group begin anew: each of its watches asks for that by itself. */
+const RESUBSCRIBE_SPACING_MS = 10_000;
+
+class KeyGroup<E> implements KeyWatchers<E>, FollowHandler<E> {
+  readonly #key: (event: E) => string;
+  readonly #clock: Clock;
+  readonly #follower: Follower<E>;
+  readonly #members = new Map<string, Set<Member<E>>>();
+  readonly #watches = new Set<Watch<unknown>>();
+  /** What the attempt that runs has asked for. */
+  #askedFor: ReadonlySet<string> = new Set();
+  #isFollowing = false;
+  #isChanging = false;
+  #isReady = false;
+  #resubscribedAt = Number.NEGATIVE_INFINITY;
+  #isDisposed = false;
+
+  constructor(source: WatchSource<E>, { key, clock = systemClock }: KeyWatcherOptions<E>) {
+    this.#key = key;
+    this.#clock = clock;
+    const keys = (): string[] => {
+      this.#askedFor = new Set(this.#members.keys());
+      return [...this.#askedFor];
+    };
+    this.#follower = new Follower(attemptsOver(source, key, clock), keys, undefined, clock, this);
+  }
+
+  watch<V>(key: string, mode: NotificationMode<V> | DeltaMode<E, V>): Watch<V> {
+    if (this.#isDisposed) throw new WatchClosedError('watching a key');
+    if (!this.#members.has(key) && this.#members.size >= MAX_KEYS)
+      throw new InvalidArgumentError(`expected at most ${MAX_KEYS} keys, got one more`);
+    if (mode.since !== undefined)
+      throw new InvalidArgumentError('expected no since, for the subscription is shared, got one');
+    let forget = (): unknown => undefined;
+    const feed = (handler: FollowHandler<E>): Feed => this.#feedFor(key, handler, () => forget());
+    const watch = watchFeed(feed, mode, this.#clock);
+    this.#watches.add(watch);
+    forget = () => this.#watches.delete(watch);
+    return watch;
+  }
+
+  dispose(): void {
+    this.#isDisposed = true;
+    for (const watch of [...this.#watches]) watch.dispose();
+    this.#follower.stop();
+  }
+
+  #feedFor(key: string, handler: FollowHandler<E>, onStopped: () => unknown): Feed {
+    const member: Member<E> = { key, handler, isIn: false };
+    return {
+      start: () => this.#add(member),
+      stop: () => {
+        this.#remove(member);
+        onStopped();
+      },
+      resubscribe: () => this.#resync(member),
+    };
+  }
+
+  #add(member: Member<E>): void {
+    const others = this.#members.get(member.key);
+    if (others === undefined) this.#members.set(member.key, new Set([member]));
+    else others.add(member);
+    this.#change();
+  }
+
+  #remove(member: Member<E>): void {
+    const others = this.#members.get(member.key);
+    if (others?.delete(member) !== true || others.size > 0) return;
+    this.#members.delete(member.key);
+    this.#change();
+  }
+
+  /** Keys that come and go in one turn of the loop make one new subscription. */
+  #change(): void {
+    if (this.#isChanging) return;
+    this.#isChanging = true;
+    queueMicrotask(() => {
+      this.#isChanging = false;
+      if (!this.#isDisposed) this.#follow();
+    });
+  }
+
+  #follow(): void {
+    if (this.#members.size === 0) {
+      this.#follower.stop();
+      this.#isReady = false;
+      this.#isFollowing = false;
+      return;
+    }
+    const isAsked = [...this.#members.keys()].every((key) => this.#askedFor.has(key));
+    if (this.#isFollowing && this.#isReady && isAsked && this.#askedFor.size === this.#members.size) {
+      return this.#letIn(); // another watch of a key that is asked for already
+    }
+    this.#begin();
+  }
+
+  #begin(): void {
+    this.#isReady = false;
+    if (this.#isFollowing) this.#follower.resubscribe();
+    else this.#follower.start();
+    this.#isFollowing = true;
+    this.#resubscribedAt = this.#clock.now();
+  }
+
+  #letIn(): void {
+    const { heard } = this.#follower;
+    if (heard === undefined) return;
+    this.#each((member) => {
+      if (member.isIn) return;
+      member.isIn = true;
+      member.handler.onReady('first', heard);
+    });
+  }
+
+  #resync(member: Member<E>): void {
+    if (this.#clock.now() - this.#resubscribedAt >= RESUBSCRIBE_SPACING_MS) return this.#begin();
+    const { heard } = this.#follower;
+    // Somebody else has just had it begun anew.
+    if (this.#isReady && member.isIn && heard !== undefined) member.handler.onReady('recovered', heard);
+  }
+
+  #each(tell: (member: Member<E>) => void): void {
+    for (const members of [...this.#members.values()]) for (const member of [...members]) tell(member);
+  }
+
+  onReady(beginning: Beginning, position: Position): void {
+    this.#isReady = true;
+    this.#each((member) => {
+      if (!this.#askedFor.has(member.key)) return; // the attempt for its key is on its way
+      const isNew = !member.isIn;
+      member.isIn = true;
+      member.handler.onReady(isNew ? 'first' : beginning, position);
+    });
+  }
+
+  onEvents(events: readonly SentEvent<E>[], through: Position): void {
+    const byKey = new Map<string, SentEvent<E>[]>();
+    for (const sent of events) {
+      const key = this.#key(sent.event);
+      const same = byKey.get(key);
+      if (same === undefined) byKey.set(key, [sent]);
+      else same.push(sent);
+    }
+    this.#each((member) => {
+      if (member.isIn) member.handler.onEvents(byKey.get(member.key) ?? [], through);
+    });
+  }
+
+  onReset(position: Position): void {
+    this.#each((member) => member.isIn && member.handler.onReset(position));
+  }
+
+  onLost(error: ErrorPayload | undefined): void {
+    this.#isReady = false;
+    this.#each((member) => member.isIn && member.handler.onLost(error));
+  }
+
+  onRefused(error: ErrorPayload): void {
+    this.#isReady = false;
+    this.#isFollowing = false;
+    this.#each((member) => member.handler.onRefused(error));
+  }
+}
+
+/**
+ * Watches single keys of a topic over one subscription of all of them. The server is asked for permission for all keys
+ * together, so one that is refused refuses the others.
+ */
+export function watchKeys<E>(source: WatchSource<E>, options: KeyWatcherOptions<E>): KeyWatchers<E> {
+  return new KeyGroup(source, options);
+}
