@@ -152,6 +152,20 @@ describe.each(transportNames)('a watch over %s', (transport) => {
     await end();
   });
 
+  test('when the server forgets its watchers and the session stays healthy, a resync heals it', async () => {
+    const { h, served, follow, end } = await setup();
+    const { watched } = follow();
+    await h.settled();
+    served.forgetWatchers();
+    served.publish(1);
+    await h.advance(60_000);
+    expect([watched.value, watched.state]).toEqual([[], 'live']); // nobody has told it
+    await h.advance(315_000);
+    expect([watched.value, watched.state, watched.stats.resyncs]).toEqual([[1], 'live', 1]);
+    watched.dispose();
+    await end();
+  });
+
   test('nothing is left of it once it is disposed of, wherever it was', async () => {
     const { h, served, link, follow, end } = await setup();
     const connecting = follow();

@@ -38,10 +38,32 @@ export function docServices(source: LocalSource<DocEvent>, options: DocProcedure
 }
 export type DocServices = ReturnType<typeof docServices>;
 
+/** A topic as it is served, whose listeners can be lost. */
+class Forgetful implements LocalSource<DocEvent> {
+  readonly #topic: Topic<DocEvent>;
+  readonly #stops: (() => void)[] = [];
+  constructor(topic: Topic<DocEvent>) {
+    this.#topic = topic;
+  }
+  head = () => this.#topic.head();
+  read = (...args: Parameters<LocalSource<DocEvent>['read']>) => this.#topic.read(...args);
+  reached = (...args: Parameters<LocalSource<DocEvent>['reached']>) => this.#topic.reached(...args);
+  close = () => this.#topic.close();
+  onAppend(listener: () => void) {
+    const stop = this.#topic.onAppend(listener);
+    this.#stops.push(stop);
+    return stop;
+  }
+  forget(): void {
+    for (const stop of this.#stops.splice(0)) stop();
+  }
+}
+
 /** A server of a topic of documents, and clients of it. */
 export class ServedDocs {
   readonly h: Harness;
   topic: Topic<DocEvent>;
+  #source: Forgetful;
   services: DocServices;
   transport: ServerTransport;
   server: Server<DocServices>;
@@ -49,7 +71,8 @@ export class ServedDocs {
   constructor(h: Harness, topic: Topic<DocEvent>, options: DocProcedureOptions) {
     this.h = h;
     this.topic = topic;
-    this.services = docServices(topic, options);
+    this.#source = new Forgetful(topic);
+    this.services = docServices(this.#source, options);
     this.transport = h.server({ extensions: allExtensions });
     this.server = createServer(this.transport, this.services);
   }
@@ -63,11 +86,17 @@ export class ServedDocs {
     return this.topic.publish({ key, n }).offset;
   }
 
+  /** The server loses its table of watchers; sessions and calls stay as they are. */
+  forgetWatchers(): void {
+    this.#source.forget();
+  }
+
   /** The process of the server ends, and another takes its place: with this topic, if it is durable. */
   async restart(topic: Topic<DocEvent>, options: DocProcedureOptions = {}): Promise<void> {
     await this.stop();
     this.topic = topic;
-    this.services = docServices(topic, options);
+    this.#source = new Forgetful(topic);
+    this.services = docServices(this.#source, options);
     this.transport = this.h.server({ extensions: allExtensions });
     this.server = createServer(this.transport, this.services);
   }
