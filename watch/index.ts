@@ -1,6 +1,15 @@
 export type { TopicClient } from './attempt.ts';
 export type { Permission } from './authorization.ts';
 export {
+  type Collection,
+  type CollectionEvent,
+  type CollectionOptions,
+  collectionEventSchema,
+  createCollection,
+  type TypedCollection,
+} from './collection.ts';
+export { type CollectionProcedures, collectionProcedures, type SnapshotPage } from './collectionProcedures.ts';
+export {
   EventNotStorableError,
   InvalidArgumentError,
   InvalidEventError,
@@ -42,6 +51,7 @@ export {
   type WatchSource,
   watch,
 } from './watch.ts';
+export { type CollectionClient, type CollectionWatchOptions, watchCollection } from './watchCollection.ts';
 export type { Watch, WatchState, WatchStats } from './watchCore.ts';
 export { type KeyWatcherOptions, type KeyWatchers, watchKeys } from './watchKeys.ts';
 export type { Loaded } from './watchModes.ts';
