@@ -47,6 +47,7 @@ test('every page that a page links to is there', () => {
     'CONTRIBUTING.md',
     'CHANGELOG.md',
     'docs/reliability.md',
+    'docs/watch.md',
     'testUtil/sim/README.md',
   ];
   for (const from of pages) {

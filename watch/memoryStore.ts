@@ -8,9 +8,9 @@ import type { Extent, SettledKeep, TopicStore } from './store.ts';
  * A history that ends with the process: each store is an epoch of its own, so that after a restart nobody takes the new
  * history for the old one. It holds the events themselves: whoever publishes one changes it no more.
  */
-export class MemoryTopicStore<E> implements TopicStore<E> {
+export class MemoryTopicStore implements TopicStore {
   readonly #epoch: string;
-  readonly #history = new History<E>();
+  readonly #history = new History<unknown>();
   #floor = 0;
   #head = 0;
 
@@ -22,7 +22,7 @@ export class MemoryTopicStore<E> implements TopicStore<E> {
     return { epoch: this.#epoch, floor: this.#floor, head: this.#head };
   }
 
-  append(events: readonly E[], at: number, keep: SettledKeep): Position {
+  append(events: readonly unknown[], at: number, keep: SettledKeep): Position {
     for (const event of events) {
       this.#head += 1;
       this.#history.push({ position: { epoch: this.#epoch, offset: this.#head }, event }, at);
@@ -36,7 +36,7 @@ export class MemoryTopicStore<E> implements TopicStore<E> {
     if (dropped !== undefined) this.#floor = dropped.position.offset;
   }
 
-  read(after: number, limit: number): readonly Positioned<E>[] {
+  read(after: number, limit: number): readonly Positioned<unknown>[] {
     return this.#history.slice(after - this.#floor, limit);
   }
 

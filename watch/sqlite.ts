@@ -22,11 +22,19 @@ export type SqliteValue = string | number | bigint | Uint8Array | null;
 interface TransactionState {
   readonly inTransaction?: unknown;
   readonly isTransaction?: unknown;
+  readonly open?: unknown;
+  readonly isOpen?: unknown;
 }
 
-/** Whether the handle is inside a transaction, whose changes may still be rolled back. */
+/**
+ * Whether the handle is inside a transaction, whose changes may still be rolled back.
+ * @throws {TransactionError} if it is closed
+ */
 export function isInTransaction(db: SqliteDatabase): boolean {
-  const { inTransaction, isTransaction }: TransactionState = db as TransactionState; // absent, or as the drivers have it
+  const { open, isOpen }: TransactionState = db as TransactionState; // absent, or as the drivers have it
+  // Asked first: libsql ends the process when a closed handle is asked for its transaction.
+  if (open === false || isOpen === false) throw new TransactionError('expected an open database, got a closed one');
+  const { inTransaction, isTransaction }: TransactionState = db as TransactionState; // the same
   if (typeof inTransaction === 'boolean') return inTransaction;
   if (typeof isTransaction === 'boolean') return isTransaction;
   try {

@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS holdfast_events (
  * (eventText.ts says what becomes of what JSON lacks). What is published while the application has a transaction open on
  * the handle is part of it. How durable a commit is, is the database's affair (`PRAGMA synchronous`).
  */
-export class SqliteTopicStore<E> implements TopicStore<E> {
+export class SqliteTopicStore implements TopicStore {
   readonly #db: SqliteDatabase;
   readonly #name: string;
   readonly #clock: Clock;
@@ -87,7 +87,7 @@ export class SqliteTopicStore<E> implements TopicStore<E> {
     return { epoch: row.epoch, floor: Number(row.floor), head: Number(row.head) };
   }
 
-  append(events: readonly E[], at: number, keep: SettledKeep): Position {
+  append(events: readonly unknown[], at: number, keep: SettledKeep): Position {
     const texts = events.map(toEventText);
     const isOurs = !isInTransaction(this.#db);
     return inTransaction(this.#db, () => {
@@ -111,13 +111,13 @@ export class SqliteTopicStore<E> implements TopicStore<E> {
     });
   }
 
-  read(after: number, limit: number): readonly Positioned<E>[] {
+  read(after: number, limit: number): readonly Positioned<unknown>[] {
     const { epoch } = this.extent();
     // The cast: the columns that the statement names.
     const rows = this.#select.all(this.#name, after, limit) as EventRow[];
     return rows.map(({ offset, event }) => ({
       position: { epoch, offset: Number(offset) },
-      event: fromEventText(event) as E, // what was appended under this name; an application that changes its schema changes the name
+      event: fromEventText(event),
     }));
   }
 

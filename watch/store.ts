@@ -37,9 +37,9 @@ export interface Extent {
 
 /**
  * Where a topic keeps its history. Everything is synchronous: an event and what else its publisher writes can then share a
- * transaction. A store belongs to one topic.
+ * transaction. A store belongs to one topic, whose events it gives back as they were.
  */
-export interface TopicStore<E> {
+export interface TopicStore {
   /** What is held now; inside a transaction, what will be if it commits. */
   extent(): Extent;
   /**
@@ -48,11 +48,11 @@ export interface TopicStore<E> {
    * @param at milliseconds since 1970, for {@link Keep.ageMs}
    * @returns the position of the last of them
    */
-  append(events: readonly E[], at: number, keep: SettledKeep): Position;
+  append(events: readonly unknown[], at: number, keep: SettledKeep): Position;
   /** Drops what is not to be kept. */
   trim(at: number, keep: SettledKeep): void;
   /** @param after an offset between floor and head */
-  read(after: number, limit: number): readonly Positioned<E>[];
+  read(after: number, limit: number): readonly Positioned<unknown>[];
   /** Whether what was appended last may still be rolled back. */
   isUnsettled(): boolean;
 }

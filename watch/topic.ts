@@ -7,7 +7,7 @@ import type { LocalSource } from './localSource.ts';
 import { MemoryTopicStore } from './memoryStore.ts';
 import type { Position } from './position.ts';
 import { type ReachedOptions, ReachedWaiters } from './reached.ts';
-import type { ReadOutcome } from './source.ts';
+import type { Positioned, ReadOutcome } from './source.ts';
 import { type Extent, type Keep, type SettledKeep, settleKeep, type TopicStore } from './store.ts';
 
 /** Options of {@link createTopic}. */
@@ -15,7 +15,7 @@ export interface TopicOptions<S extends PayloadSchema> {
   /** Describes an event. */
   event: S;
   /** Where the history is kept; in memory by default. */
-  store?: TopicStore<Infer<S>> | undefined;
+  store?: TopicStore | undefined;
   keep?: Keep | undefined;
   clock?: Clock | undefined;
 }
@@ -41,7 +41,7 @@ const SETTLE_POLL_MS = 5;
 
 class StoredTopic<E> implements Topic<E> {
   readonly event: PayloadSchema;
-  readonly #store: TopicStore<E>;
+  readonly #store: TopicStore;
   readonly #keep: SettledKeep;
   readonly #clock: Clock;
   readonly #check: (event: unknown) => void;
@@ -55,7 +55,7 @@ class StoredTopic<E> implements Topic<E> {
   #cancelPoll: CancelTimer | undefined;
   #isClosed = false;
 
-  constructor(event: PayloadSchema, store: TopicStore<E>, keep: SettledKeep, clock: Clock) {
+  constructor(event: PayloadSchema, store: TopicStore, keep: SettledKeep, clock: Clock) {
     this.event = event;
     this.#store = store;
     this.#keep = keep;
@@ -88,7 +88,10 @@ class StoredTopic<E> implements Topic<E> {
     const start = startOfRead(settled, after, limit);
     if (typeof start !== 'number') return start;
     const available = settled.head - start;
-    return { kind: 'events', events: available <= 0 ? [] : this.#store.read(start, Math.min(limit, available)) };
+    const events = available <= 0 ? [] : this.#store.read(start, Math.min(limit, available));
+    // The cast: what this topic has published, or an earlier one over the same store. An application whose events change their
+    // shape changes the store's name.
+    return { kind: 'events', events: events as readonly Positioned<E>[] };
   }
 
   onAppend(listener: () => void): () => void {
@@ -127,14 +130,20 @@ class StoredTopic<E> implements Topic<E> {
 
   #lookAgain(): void {
     if (this.#isClosed) return;
-    if (this.#store.isUnsettled()) {
-      this.#cancelPoll = this.#clock.after(SETTLE_POLL_MS, () => this.#lookAgain());
-      return;
+    try {
+      if (this.#store.isUnsettled()) {
+        this.#cancelPoll = this.#clock.after(SETTLE_POLL_MS, () => this.#lookAgain());
+        return;
+      }
+      this.#isSettling = false;
+      this.#cancelPoll = undefined;
+      this.#trim();
+      this.#announce();
+    } catch {
+      // The handle was closed under the topic, and this is nobody's call: whoever calls next meets the error.
+      this.#isSettling = false;
+      this.#cancelPoll = undefined;
     }
-    this.#isSettling = false;
-    this.#cancelPoll = undefined;
-    this.#trim();
-    this.#announce();
   }
 
   /** What a transaction of the application has added, it could not drop the oldest for. */
@@ -163,6 +172,6 @@ function headOf({ epoch, head }: Extent): Position {
 /** Opens a topic: an ordered history of events that others follow from any position it still holds. */
 export function createTopic<S extends PayloadSchema>(options: TopicOptions<S>): Topic<Infer<S>> {
   const { event, clock = systemClock } = options;
-  const store = options.store ?? new MemoryTopicStore<Infer<S>>({ clock });
-  return new StoredTopic(event, store, settleKeep(options.keep), clock);
+  const store = options.store ?? new MemoryTopicStore({ clock });
+  return new StoredTopic<Infer<S>>(event, store, settleKeep(options.keep), clock);
 }

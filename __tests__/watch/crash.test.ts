@@ -31,14 +31,14 @@ test('a process that is killed while it publishes loses nothing that was publish
   for (const lines of [5, 40, 200]) {
     const published = await publishAndKill(path, lines);
     const db = new Database(path);
-    const store = new SqliteTopicStore<{ n: number }>(db, { name: 'orders' });
+    const store = new SqliteTopicStore(db, { name: 'orders' });
     const extent = store.extent();
     epoch ??= extent.epoch;
     expect(extent.epoch).toBe(epoch);
     expect(extent.head).toBeGreaterThanOrEqual(published);
     const events = store.read(0, 1_000_000);
-    expect(events.map(({ position, event }) => [position.offset, event.n])).toEqual(
-      Array.from({ length: extent.head }, (_, i) => [i + 1, i + 1]),
+    expect(events.map(({ position, event }) => [position.offset, event])).toEqual(
+      Array.from({ length: extent.head }, (_, i) => [i + 1, { n: i + 1 }]),
     );
     // Batches and outboxes are whole.
     expect(extent.head % 3).not.toBe(1);

@@ -113,7 +113,7 @@ describe.each(transportNames)('a watch over %s', (transport) => {
     const path = join(folder.path, 'topics.db');
     let db = new Database(path);
     const durable = (h: Awaited<ReturnType<typeof createHarness>>) =>
-      createTopic({ event: DocEvent, store: new SqliteTopicStore<DocEvent>(db, { name: 'docs' }), clock: h.clock });
+      createTopic({ event: DocEvent, store: new SqliteTopicStore(db, { name: 'docs' }), clock: h.clock });
     const { h, served, follow, end } = await setup(durable);
     const { watched, loads } = follow();
     await h.settled();

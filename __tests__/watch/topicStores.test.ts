@@ -75,7 +75,7 @@ describe.each(databaseStores)('a topic in a database: $name', ({ open }) => {
     const { db } = opened;
     if (db === undefined) throw new Error('expected a database');
     const clock = quietClock();
-    const topic = createTopic({ event: Event, store: opened.store as SqliteTopicStore<{ n: number }>, clock }); // its events are these
+    const topic = createTopic({ event: Event, store: opened.store, clock });
     let told = 0;
     topic.onAppend(() => {
       told += 1;
@@ -119,6 +119,16 @@ describe.each(databaseStores)('a topic in a database: $name', ({ open }) => {
     expect(clock.pendingTimers).toBe(0);
     topic.close();
     close();
+  });
+
+  test('a handle that is closed under the topic ends nobody', async () => {
+    const { db, topic, clock, close } = setup();
+    inTransaction(db, () => topic.publish({ n: 1 }));
+    close();
+    await clock.advance(100);
+    expect(() => topic.publish({ n: 2 })).toThrow();
+    expect(clock.pendingTimers).toBe(0);
+    topic.close();
   });
 
   test('forgets with a rollback, and nobody ever hears of it', async () => {

@@ -10,7 +10,7 @@ import type { TopicStore } from '../../../watch/store.ts';
 
 /** A store and what is under it. */
 export interface OpenStore {
-  store: TopicStore<unknown>;
+  store: TopicStore;
   /** The handle, where there is one. */
   db: SqliteDatabase | undefined;
   /** Closes it and opens the same history again; undefined where a history ends with its process. */
@@ -70,9 +70,16 @@ function openNodeSqlite(): ((path: string) => ClosableDatabase) | undefined {
 const openNode = openNodeSqlite();
 
 /** A handle that says nothing of its transactions, as node:sqlite did at first. */
-function silent(path: string): ClosableDatabase {
+function silent(path: string): ClosableDatabase & { readonly open: unknown } {
   const db = openLibsql(path);
-  return { exec: (sql) => db.exec(sql), prepare: (sql) => db.prepare(sql), close: () => db.close() };
+  return {
+    exec: (sql) => db.exec(sql),
+    prepare: (sql) => db.prepare(sql),
+    close: () => db.close(),
+    get open() {
+      return 'open' in db && db.open;
+    },
+  };
 }
 
 /** Every store the contract is run over. */
