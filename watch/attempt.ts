@@ -120,6 +120,17 @@ class LocalAttempt<E> {
 
   #pump(): void {
     if (this.#isRevoked || this.#isScheduled) return;
+    try {
+      this.#deliver();
+    } catch (error) {
+      // The source cannot be read, or a key not be told: nobody's call, and as good as a server that fails.
+      this.revoke();
+      const message = error instanceof Error ? error.message : String(error);
+      this.#sink.onEnd({ code: UNCAUGHT_ERROR_CODE, message });
+    }
+  }
+
+  #deliver(): void {
     const outcome = this.#source.read(this.#cursor, LOCAL_BATCH);
     if (outcome.kind === 'gap') {
       this.#cursor = outcome.head;

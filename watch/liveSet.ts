@@ -21,6 +21,11 @@ export class LiveSet<E> {
     return this.#filtered.size > 0;
   }
 
+  /** A snapshot. */
+  members(): Subscriber<E>[] {
+    return [...this.#unfiltered.values(), ...this.#filtered.values()];
+  }
+
   add(subscriber: Subscriber<E>): void {
     const { writable, keys } = subscriber;
     if (keys === undefined) {

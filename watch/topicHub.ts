@@ -94,6 +94,9 @@ export class TopicHub<E> {
     this.#isFlushing = true;
     try {
       while (this.#live.size > 0 && this.#flushBatch());
+    } catch {
+      // The source cannot be read, or a key not be told: nobody knows any more who has heard what.
+      for (const subscriber of this.#live.members()) this.#giveUp(subscriber);
     } finally {
       this.#isFlushing = false;
     }
@@ -164,8 +167,15 @@ export class TopicHub<E> {
         await subscriber.writable.waitForWriteReady();
       }
     } catch {
-      // Its call has ended: it is removed, and there is nobody to tell.
+      // Its call has ended; or the source cannot be read.
+      if (subscriber.turn === turn) this.#giveUp(subscriber);
     }
+  }
+
+  /** Ends a subscription that cannot go on: whoever it belongs to begins another, since its position. */
+  #giveUp(subscriber: Subscriber<E>): void {
+    this.remove(subscriber);
+    subscriber.writable.close();
   }
 
   /**

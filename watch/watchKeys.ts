@@ -173,7 +173,8 @@ class KeyGroup<E> implements KeyWatchers<E>, FollowHandler<E> {
   onEvents(events: readonly SentEvent<E>[], through: Position): void {
     const byKey = new Map<string, SentEvent<E>[]>();
     for (const sent of events) {
-      const key = this.#key(sent.event);
+      const key = this.#keyOf(sent.event);
+      if (key === undefined) return this.onReset(through); // it may be anybody's
       const same = byKey.get(key);
       if (same === undefined) byKey.set(key, [sent]);
       else same.push(sent);
@@ -181,6 +182,14 @@ class KeyGroup<E> implements KeyWatchers<E>, FollowHandler<E> {
     this.#each((member) => {
       if (member.isIn) member.handler.onEvents(byKey.get(member.key) ?? [], through);
     });
+  }
+
+  #keyOf(event: E): string | undefined {
+    try {
+      return this.#key(event);
+    } catch {
+      return undefined;
+    }
   }
 
   onReset(position: Position): void {

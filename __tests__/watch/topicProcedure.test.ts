@@ -369,3 +369,35 @@ test('nobody listens to a topic that nobody follows', async () => {
   await served.stop();
   await served.h[Symbol.asyncDispose]();
 });
+
+test('a source that cannot be read, and a key that throws, end subscriptions, and neither the process nor the events', () =>
+  using(
+    {
+      key: ({ key }) => {
+        if (key === 'bad') throw new Error('no key');
+        return key;
+      },
+    },
+    async (served) => {
+      const { client } = served.client();
+      const all = subscribe(served, {}, client);
+      const some = subscribe(served, { keys: ['a'] }, client);
+      await served.h.settled();
+      served.publish(1, 'bad');
+      await served.h.settled();
+      await Promise.all([all.done, some.done]);
+      expect(all.numbers()).toEqual([1]);
+      expect(some.heard).toHaveLength(1);
+      const again = subscribe(served, {}, client);
+      await served.h.settled();
+      served.publish(2);
+      await served.h.settled();
+      expect(again.numbers()).toEqual([2]);
+      served.breakSource();
+      served.publish(3);
+      await served.h.settled();
+      await again.done;
+      expect(again.numbers()).toEqual([2]);
+      expect(served.server.openCalls).toBe(0);
+    },
+  ));

@@ -598,6 +598,38 @@ test('a topic in this process is watched like one elsewhere', async () => {
   expect(clock.pendingTimers + clock.pendingIo).toBe(0);
 });
 
+test('a topic in this process that cannot be read for a while is read on from where it was', async () => {
+  const clock = quietClock();
+  const topic = createTopic({ event: DocEvent, clock });
+  let isBroken = false;
+  const source = {
+    head: () => topic.head(),
+    read(...args: Parameters<typeof topic.read>) {
+      if (isBroken) throw new Error('disk I/O error');
+      return topic.read(...args);
+    },
+    onAppend: (listener: () => void) => topic.onAppend(listener),
+    reached: (...args: Parameters<typeof topic.reached>) => topic.reached(...args),
+    close: () => topic.close(),
+  };
+  const watched = watch<DocEvent, number[]>(source, {
+    load: () => ({ value: [], position: topic.head() }),
+    apply: (value, { n }) => [...value, n],
+    clock,
+  });
+  await clock.advance(0);
+  isBroken = true;
+  topic.publish({ key: 'a', n: 1 });
+  await clock.advance(1_000);
+  expect([watched.state, watched.error]).toMatchObject(['stale', { message: 'disk I/O error' }]);
+  isBroken = false;
+  await clock.advance(15_000);
+  expect([watched.value, watched.state, watched.stats.loads]).toEqual([[1], 'live', 1]);
+  watched.dispose();
+  topic.close();
+  expect(clock.pendingTimers + clock.pendingIo).toBe(0);
+});
+
 describe.each(transportNames)('over %s', (transport) => {
   test.each([JsonCodec, MsgpackCodec])('a typed client is what a watch takes: $name', async (codec) => {
     const { ServedDocs } = await import('./support/served.ts');

@@ -141,4 +141,24 @@ describe('watches of single keys', () => {
     expect(() => add('a')).toThrow('it was closed');
     await end();
   });
+
+  test('are all reset by an event whose key cannot be told', async () => {
+    const served = await serveDocs();
+    const { client } = served.client();
+    const key = ({ key: name }: DocEvent) => {
+      if (name === 'b') throw new Error('no key');
+      return name;
+    };
+    const group = watchKeys(client.docs.changes, { key, clock: served.h.clock });
+    const [a, b] = [group.watch('a', deltas(served, 'a')), group.watch('b', deltas(served, 'b'))];
+    await served.h.settled();
+    served.publish(1, 'a');
+    served.publish(2, 'b');
+    await served.h.settled();
+    expect([a.value, a.stats.resets, b.value, b.state]).toEqual([[1], 1, [2], 'live']);
+    group.dispose();
+    await served.h.settled();
+    await served.stop();
+    await served.h[Symbol.asyncDispose]();
+  });
 });

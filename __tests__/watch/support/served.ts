@@ -46,7 +46,11 @@ class Forgetful implements LocalSource<DocEvent> {
     this.#topic = topic;
   }
   head = () => this.#topic.head();
-  read = (...args: Parameters<LocalSource<DocEvent>['read']>) => this.#topic.read(...args);
+  isBroken = false;
+  read(...args: Parameters<LocalSource<DocEvent>['read']>) {
+    if (this.isBroken) throw new Error('disk I/O error');
+    return this.#topic.read(...args);
+  }
   reached = (...args: Parameters<LocalSource<DocEvent>['reached']>) => this.#topic.reached(...args);
   close = () => this.#topic.close();
   onAppend(listener: () => void) {
@@ -89,6 +93,11 @@ export class ServedDocs {
   /** The server loses its table of watchers; sessions and calls stay as they are. */
   forgetWatchers(): void {
     this.#source.forget();
+  }
+
+  /** The topic cannot be read any more. */
+  breakSource(): void {
+    this.#source.isBroken = true;
   }
 
   /** The process of the server ends, and another takes its place: with this topic, if it is durable. */
