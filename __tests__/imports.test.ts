@@ -20,6 +20,7 @@ const forBrowsers = [
   './codec',
   './logging',
   './watch',
+  './consume',
 ];
 
 describe('the sources', () => {

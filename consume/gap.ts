@@ -1,0 +1,61 @@
+import type { Position } from '../watch/position.ts';
+import type { ReadOutcome } from '../watch/source.ts';
+import type { Consumer } from './consumer.ts';
+import { StoreError } from './errors.ts';
+import type { FencedStore } from './fencedStore.ts';
+import type { ConsumerRecord } from './record.ts';
+import { refusePromise } from './transaction.ts';
+
+/** The answer of a source that no longer has what was asked for. */
+export type Gap = Extract<ReadOutcome<never>, { kind: 'gap' }>;
+
+/**
+ * Does what the consumer's policy says about events that cannot be had any more, and records it.
+ * @param start from where everything can be read that there is
+ */
+export function applyGapPolicy<E, Tx>(
+  store: FencedStore<E, Tx>,
+  consumer: Consumer<E, Tx>,
+  record: ConsumerRecord,
+  from: Position,
+  gap: Gap,
+  start: Position,
+): void {
+  const policy = consumer.onGap ?? 'error';
+  const { oldest, head } = gap;
+  let fault: unknown;
+  store.commit((tx) => {
+    const current = store.load(record.id);
+    if (current?.revision !== record.revision) return;
+    const lastGap = { from, oldest, head, policy, at: store.settings.clock.wallNow() };
+    const noted = { ...current, lastGap, gaps: current.gaps + 1 };
+    switch (policy) {
+      case 'error':
+        fault = new Error(gapText(from, gap));
+        return store.saveFailed(noted, 'GAP', fault, from);
+      case 'restart':
+        try {
+          store.settings.store.transaction(() => refusePromise(consumer.reset?.(tx), `the reset of '${record.id}'`));
+        } catch (error) {
+          if (error instanceof StoreError) throw error;
+          fault = error;
+          return store.saveFailed(current, 'RESET', error, from);
+        }
+        return store.save({ ...noted, position: start, generation: noted.generation + 1 });
+      case 'skip-to-oldest':
+        return store.save({ ...noted, position: start });
+      case 'skip-to-head':
+        return store.save({ ...noted, position: head });
+      default:
+        policy satisfies never;
+    }
+  });
+  if (fault !== undefined) store.settings.onError({ kind: 'consumer', consumer: record.id, error: fault });
+}
+
+function gapText(from: Position, { oldest, head }: Gap): string {
+  const wanted = `the events after ${from.epoch}:${from.offset}`;
+  if (from.epoch !== head.epoch) return `expected ${wanted}, but the history is now ${head.epoch} (onGap: 'error')`;
+  if (from.offset > head.offset) return `expected ${wanted}, but the history ends at ${head.offset} (onGap: 'error')`;
+  return `expected ${wanted}, but the history begins at ${oldest.offset} (onGap: 'error')`;
+}

@@ -1,0 +1,273 @@
+import { hasReached, type Position } from '../watch/position.ts';
+import type { Positioned, ReadOutcome } from '../watch/source.ts';
+import { isAsync, type TransactionalConsumer } from './consumer.ts';
+import { SourceError, StoreError } from './errors.ts';
+import type { FencedStore } from './fencedStore.ts';
+import { Flight } from './flight.ts';
+import { applyGapPolicy, type Gap } from './gap.ts';
+import { advanced, type ConsumerRecord, undisturbed } from './record.ts';
+import { refusePromise } from './transaction.ts';
+
+/** What the loop ends with when somebody stops it. */
+const stopped = new Error('the run was stopped');
+
+/** Consumers that can share a read: of one history, all of them at `lowest` or ahead of it. */
+interface Group {
+  readonly lowest: Position;
+  readonly records: readonly ConsumerRecord[];
+}
+
+/**
+ * One run, under one lease: brings every consumer that is `active` or `booting` to where the head was when it began. The state
+ * is in the store and nowhere else, so what others change there (somebody pauses a consumer) counts from the next batch on.
+ */
+export class Run<E, Tx> {
+  /** Events handled, counted once for each consumer. */
+  handled = 0;
+  readonly #store: FencedStore<E, Tx>;
+  readonly #afterBatch: () => void;
+  /** Asynchronous handlers at work: a slow one holds up its own consumer only. */
+  readonly #flights = new Map<string, Flight<E, Tx>>();
+  #isStopped = false;
+  #fault: { readonly error: unknown } | undefined;
+  #wake: (() => void) | undefined;
+  /** Ends the waiting for the source. */
+  #abandon: (() => void) | undefined;
+  #isNudged = false;
+
+  constructor(store: FencedStore<E, Tx>, afterBatch: () => void) {
+    this.#store = store;
+    this.#afterBatch = afterBatch;
+  }
+
+  /** There may be new events: consumers that are done need not wait for a slow one to hear of them. */
+  nudge(): void {
+    this.#isNudged = true;
+    this.#wake?.();
+  }
+
+  /** Ends the run after the batch that is being handled; asynchronous handlers are aborted. */
+  stop(): void {
+    this.#isStopped = true;
+    for (const flight of this.#flights.values()) flight.abort();
+    this.#abandon?.();
+    this.#wake?.();
+  }
+
+  /** Ends the run with an error. */
+  fail(error: unknown): void {
+    this.#fault ??= { error };
+    this.stop();
+  }
+
+  /** @throws {StoreError|SourceError|LeaseLostError} what was committed before stays; nobody's position is beyond that */
+  async toHead(): Promise<void> {
+    try {
+      await this.#loop();
+    } catch (error) {
+      if (error !== stopped) this.#fault ??= { error };
+    }
+    this.stop();
+    await Promise.all([...this.#flights.values()].map((flight) => flight.ended));
+    if (this.#fault !== undefined) throw this.#fault.error;
+  }
+
+  async #loop(): Promise<void> {
+    const { clock, batchSize } = this.#store.settings;
+    let goal = await this.#head();
+    /** At `goal`, or beyond it: what came meanwhile is for those that are not slow. */
+    let head = goal;
+    await this.#checkBeyond(goal);
+    while (!this.#isStopped) {
+      const records = this.#settleAt(goal);
+      const booting = groupOf(records, 'booting', goal);
+      // Only while there is somebody to wait for: whoever follows would else go on as long as somebody publishes.
+      if (this.#isNudged && (booting !== undefined || this.#flights.size > 0)) {
+        this.#isNudged = false;
+        head = await this.#head();
+      }
+      // Those that follow come first: catching up with a long history holds nobody up.
+      const group = groupOf(records, 'active', head) ?? booting;
+      if (group === undefined && this.#flights.size === 0) return;
+      if (group === undefined) {
+        await this.#anything();
+        continue;
+      }
+      const outcome = await this.#read(group.lowest, batchSize);
+      if (outcome.kind === 'events') this.#deliver(group, outcome.events);
+      else {
+        for (const record of group.records) await this.#onGap(record, group.lowest, outcome);
+        // Another history has another head; in the one that ended there is nothing left to reach.
+        if (outcome.head.epoch !== goal.epoch) {
+          goal = outcome.head;
+          head = goal;
+        }
+      }
+      this.#afterBatch();
+      // Lets the rest of the process live, however many events there are to catch up.
+      await new Promise<void>((resolve) => clock.afterIo(resolve));
+    }
+  }
+
+  /** Moves on who has reached the goal; returns all whose turn it could be. */
+  #settleAt(goal: Position): ConsumerRecord[] {
+    const { store, name, consumers } = this.#store.settings;
+    const records: ConsumerRecord[] = [];
+    for (const record of store.list(name)) {
+      const consumer = consumers.get(record.id);
+      if (consumer === undefined || this.#flights.has(record.id)) continue;
+      if (record.status !== 'booting' && record.status !== 'active') continue;
+      const next = consumer.mode === 'to-head' ? 'finished' : 'active';
+      if (next === record.status || !hasReached(record.position, goal)) records.push(record);
+      else this.#moveOn(record, next, records);
+    }
+    return records;
+  }
+
+  #moveOn(record: ConsumerRecord, status: 'finished' | 'active', records: ConsumerRecord[]): void {
+    this.#store.commit(() => {
+      if (this.#store.load(record.id)?.revision !== record.revision) return;
+      const next = undisturbed(record, status);
+      this.#store.save(next);
+      if (status === 'active') records.push({ ...next, revision: next.revision + 1 });
+    });
+  }
+
+  #deliver(group: Group, events: readonly Positioned<E>[]): void {
+    checkOrder(group.lowest, events);
+    for (const record of group.records) {
+      const from = events.findIndex(({ position }) => position.offset > (record.position?.offset ?? 0));
+      const consumer = this.#store.settings.consumers.get(record.id);
+      if (from === -1 || consumer === undefined) continue;
+      const own = from === 0 ? events : events.slice(from);
+      if (isAsync(consumer)) {
+        const count = () => {
+          this.handled += 1;
+        };
+        const flight = new Flight(this.#store, consumer, record, own, count, (error) => this.fail(error));
+        this.#flights.set(record.id, flight);
+        void flight.ended.then(() => {
+          this.#flights.delete(record.id);
+          this.#afterBatch();
+          this.#wake?.();
+        });
+      } else this.#handle(consumer, record, own);
+    }
+  }
+
+  /**
+   * A batch in one transaction: effects, the position after the last good one and, if one failed, the failure. Each event has a
+   * savepoint, so that of the one that failed nothing is left.
+   */
+  #handle(consumer: TransactionalConsumer<E, Tx>, record: ConsumerRecord, events: readonly Positioned<E>[]): void {
+    const { store } = this.#store.settings;
+    let handled = 0;
+    let fault: { readonly error: unknown } | undefined;
+    this.#store.commit((tx) => {
+      const current = this.#store.load(record.id);
+      if (current?.revision !== record.revision) return;
+      let next = current;
+      for (const { event, position } of events) {
+        try {
+          store.transaction(() => refusePromise(consumer.handle(event, position, tx), `the handler of '${record.id}'`));
+        } catch (error) {
+          if (error instanceof StoreError) throw error;
+          fault = { error };
+          return this.#store.saveFailed(next, 'HANDLER', error, position);
+        }
+        next = advanced(next, position);
+        handled += 1;
+      }
+      this.#store.save(next);
+    });
+    this.handled += handled;
+    if (fault !== undefined)
+      this.#store.settings.onError({ kind: 'consumer', consumer: record.id, error: fault.error });
+  }
+
+  /** A position of this history that it has not come to yet: what was there got lost, as after a restored backup. */
+  async #checkBeyond(head: Position): Promise<void> {
+    const { store, name, consumers } = this.#store.settings;
+    for (const record of store.list(name)) {
+      const { status, position } = record;
+      if (!consumers.has(record.id) || (status !== 'booting' && status !== 'active')) continue;
+      if (position === undefined || position.epoch !== head.epoch || position.offset <= head.offset) continue;
+      const outcome = await this.#read(position, 1);
+      if (outcome.kind === 'gap') await this.#onGap(record, position, outcome);
+    }
+  }
+
+  async #onGap(record: ConsumerRecord, from: Position, gap: Gap): Promise<void> {
+    const consumer = this.#store.settings.consumers.get(record.id);
+    // Of those that share a read, only they miss what the history has lost that are at its beginning.
+    if (consumer === undefined || record.position?.offset !== from.offset) return;
+    const before = { epoch: gap.oldest.epoch, offset: Math.max(0, gap.oldest.offset - 1) };
+    // `oldest` is the oldest event, or where reading goes on: whichever leaves nothing out.
+    const isWhole = (await this.#read(before, 1)).kind === 'events';
+    applyGapPolicy(this.#store, consumer, record, from, gap, isWhole ? before : gap.oldest);
+  }
+
+  #anything(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        this.#wake = undefined;
+        resolve();
+      };
+      if (this.#isNudged || this.#isStopped) this.#wake();
+    });
+  }
+
+  #head(): Promise<Position> {
+    return this.#ask('did not say where its head is', () => this.#store.settings.source.head());
+  }
+
+  #read(after: Position, limit: number): Promise<ReadOutcome<E>> {
+    const what = `could not be read after ${after.epoch}:${after.offset}`;
+    return this.#ask(what, () => this.#store.settings.source.read(after, limit));
+  }
+
+  /** One at a time. A source that does not answer does not keep the run from being stopped. */
+  async #ask<T>(failing: string, question: () => T | Promise<T>): Promise<T> {
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        this.#abandon = () => reject(stopped);
+        if (this.#isStopped) this.#abandon();
+        else resolve(question());
+      });
+    } catch (error) {
+      throw error === stopped ? stopped : new SourceError(`the source ${failing}`, error);
+    } finally {
+      this.#abandon = undefined;
+    }
+  }
+}
+
+/** Who of a status is behind the head; undefined if nobody is. Those of another history are a group of their own. */
+function groupOf(records: readonly ConsumerRecord[], status: 'active' | 'booting', head: Position): Group | undefined {
+  let lowest: Position | undefined;
+  for (const { status: its, position } of records) {
+    if (its !== status || position === undefined || hasReached(position, head)) continue;
+    const isForeign = position.epoch !== head.epoch;
+    if (lowest === undefined || (isForeign && lowest.epoch === head.epoch)) lowest = position;
+    else if (position.epoch === lowest.epoch && position.offset < lowest.offset) lowest = position;
+  }
+  if (lowest === undefined) return undefined;
+  const { epoch } = lowest;
+  const group = records.filter(
+    (r) => r.status === status && r.position?.epoch === epoch && !hasReached(r.position, head),
+  );
+  return { lowest, records: group };
+}
+
+/** @throws {SourceError} for what would make a consumer skip, repeat, or wait forever */
+function checkOrder(after: Position, events: readonly Positioned<unknown>[]): void {
+  const from = `${after.epoch}:${after.offset}`;
+  if (events.length === 0) throw new SourceError(`expected events after ${from}, which is before the head; got none`);
+  let last = after.offset;
+  for (const { position } of events) {
+    if (position.epoch !== after.epoch || position.offset <= last) {
+      throw new SourceError(`expected events in order after ${from}, got ${position.epoch}:${position.offset}`);
+    }
+    last = position.offset;
+  }
+}
