@@ -232,7 +232,7 @@ export class Run<E, Tx> {
       return await new Promise<T>((resolve, reject) => {
         this.#abandon = () => reject(stopped);
         if (this.#isStopped) this.#abandon();
-        else resolve(question());
+        else Promise.resolve(question()).then(resolve, reject);
       });
     } catch (error) {
       throw error === stopped ? stopped : new SourceError(`the source ${failing}`, error);
