@@ -33,7 +33,7 @@ export interface Engine {
   /** Runs now and after every append, retries what is due, and goes on after errors (`onError`), until it is stopped. @returns what stops it */
   follow(): () => void;
   pause(id: string): Promise<void>;
-  /** Ends a pause or an error, or lets a `finished` consumer go on to what is the head now. */
+  /** Ends a pause or an error, or lets a `finished` consumer go on to what is the head now; nothing, if there is nothing to end. */
   reactivate(id: string): Promise<void>;
   /** Back to the start of the history, together with what the consumer's `reset` does; the next run catches up. */
   rebuild(id: string): Promise<void>;

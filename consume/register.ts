@@ -68,7 +68,7 @@ export class Register<E, Tx> {
   reactivate(id: string): void {
     this.#commit(() => {
       const record = this.#known(id);
-      refuse(record, 'reactivating', ['paused', 'error', 'finished']);
+      if (record.status === record.resumes && record.status !== 'finished') return;
       this.#save({ ...undisturbed(record, record.status === 'finished' ? 'booting' : record.resumes), attempt: 0 });
     });
   }

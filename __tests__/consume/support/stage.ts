@@ -52,8 +52,8 @@ export interface StoreUnderTest extends Disposable {
   readonly store: CheckpointStore<unknown>;
   /** The same store as a process that starts anew finds it. */
   reopened(): CheckpointStore<unknown>;
-  /** Effects of the application, in the same transaction. */
-  effect(text: string): void;
+  /** An effect of the application, in the transaction `tx`, or in that of `store`. */
+  effect(text: string, tx?: unknown): void;
   effects(): string[];
 }
 
@@ -111,7 +111,8 @@ function onDisk(isClosedBefore: boolean): StoreUnderTest {
   const folder = temporaryFolder();
   const file = join(folder.path, 'store.db');
   let db = openDatabase(file);
-  const handles = [db];
+  const first = db;
+  const handles = [first];
   return {
     store: new SqliteCheckpointStore(db),
     reopened: () => {
@@ -120,7 +121,8 @@ function onDisk(isClosedBefore: boolean): StoreUnderTest {
       handles.push(db);
       return new SqliteCheckpointStore(db);
     },
-    effect: (text) => effectsOn(db).effect(text),
+    // A transaction of a store over SQLite is its handle.
+    effect: (text, tx) => effectsOn((tx as SqliteDatabase | undefined) ?? (isClosedBefore ? db : first)).effect(text),
     effects: () => effectsOn(db).effects(),
     [Symbol.dispose]: () => {
       for (const handle of handles) if (handle.open) handle.close();
