@@ -9,7 +9,8 @@ import * as memory from 'holdfast/transport/memory';
 import * as codec from 'holdfast/codec';
 import * as logging from 'holdfast/logging';
 import * as watch from 'holdfast/watch';
-export const names = [root, transport, client, memory, codec, logging, watch].map((module) => Object.keys(module));
+import * as consume from 'holdfast/consume';
+export const names = [root, transport, client, memory, codec, logging, watch, consume].map((module) => Object.keys(module));
 // The DOM's WebSocket is what a browser gives.
 export const dial: client.WebSocketGetter = () => new WebSocket('ws://localhost');
 `;

@@ -48,6 +48,7 @@ test('every page that a page links to is there', () => {
     'CHANGELOG.md',
     'docs/reliability.md',
     'docs/watch.md',
+    'docs/consume.md',
     'testUtil/sim/README.md',
   ];
   for (const from of pages) {
