@@ -247,9 +247,8 @@ function groupOf(records: readonly ConsumerRecord[], status: 'active' | 'booting
   let lowest: Position | undefined;
   for (const { status: its, position } of records) {
     if (its !== status || position === undefined || hasReached(position, head)) continue;
-    const isForeign = position.epoch !== head.epoch;
-    if (lowest === undefined || (isForeign && lowest.epoch === head.epoch)) lowest = position;
-    else if (position.epoch === lowest.epoch && position.offset < lowest.offset) lowest = position;
+    // Of whichever history: the group is of the same.
+    if (lowest === undefined || position.offset < lowest.offset) lowest = position;
   }
   if (lowest === undefined) return undefined;
   const { epoch } = lowest;

@@ -316,6 +316,28 @@ describe('statuses', () => {
     expect(b.seen).toEqual(upTo(100));
   });
 
+  test.each(['pause', 'rebuild', 'remove'] as const)(
+    '%s while a batch is read takes effect before that batch is handled',
+    async (call) => {
+      await using stage = new Stage();
+      const source = new MemorySource<number>();
+      const a = collector('a');
+      const engine = stage.engine({ source, store: new MemoryCheckpointStore(), consumers: [a] });
+      source.append(1, 2);
+      await engine.boot();
+      source.append(3);
+      const read = source.read.bind(source);
+      source.read = async (after, limit) => {
+        source.read = read;
+        const outcome = await read(after, limit);
+        await engine[call]('a');
+        return outcome;
+      };
+      await engine.run();
+      expect(a.seen).toEqual(call === 'rebuild' ? [1, 2, 1, 2, 3] : [1, 2]);
+    },
+  );
+
   test('a consumer to the head is finished there, until it is reactivated or rebuilt', async () => {
     await using stage = new Stage();
     const source = new MemorySource<number>();

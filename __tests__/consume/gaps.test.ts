@@ -176,6 +176,27 @@ test('of consumers that share a read, only those that missed something have miss
   expect(seen).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
 });
 
+test('consumers in different histories each get what is theirs, whichever offset is higher', async () => {
+  await using stage = new Stage();
+  const source = new MemorySource<string>();
+  const seen: string[] = [];
+  const current = { id: 'a', onGap: 'restart' as const, handle: (event: string): void => void seen.push(event) };
+  const old = new Projection('restart');
+  const engine = stage.engine({ source, store: new MemoryCheckpointStore(), consumers: [current, old] });
+  source.append('1', '2');
+  await engine.boot();
+  await engine.pause('projection');
+  source.restart('e2');
+  source.append('3', '4', '5');
+  await engine.run();
+  await engine.reactivate('projection');
+  source.append('6');
+  await engine.run();
+  expect(seen).toEqual(['1', '2', '3', '4', '5', '6']);
+  expect(old).toMatchObject({ resets: 1, seen: ['3', '4', '5', '6'] });
+  expect((await engine.status()).map(({ gaps }) => gaps)).toEqual([1, 1]);
+});
+
 test('a reset that throws is retried; the gap is not taken for handled', async () => {
   await using stage = new Stage();
   const source = new MemorySource<string>();
