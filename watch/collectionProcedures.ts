@@ -13,8 +13,9 @@ import {
 import { askPermission } from './authorization.ts';
 import { weigh } from './chunk.ts';
 import { type CollectionEvent, collectionEventSchema, type TypedCollection } from './collection.ts';
+import { MAX_KEYS } from './limits.ts';
 import type { LocalSource } from './localSource.ts';
-import { MAX_KEYS, type TopicError, TopicErrorSchema } from './messages.ts';
+import { type TopicError, TopicErrorSchema } from './messages.ts';
 import { type Position, PositionSchema } from './position.ts';
 import { type TopicProcedure, type TopicProcedureOptions, topicProcedure } from './topicProcedure.ts';
 

@@ -1,5 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { PayloadSchema } from '../router/index.ts';
+import { MAX_KEYS } from './limits.ts';
 import { type Position, PositionSchema } from './position.ts';
 
 /*
@@ -42,8 +43,6 @@ export function topicMessageSchema<S extends PayloadSchema>(event: S) {
 }
 
 const MAX_KEY_LENGTH = 256;
-/** How many keys one subscription may name. */
-export const MAX_KEYS = 1_000;
 
 /** Describes what a subscription begins with. */
 export const TopicRequestSchema = Type.Object({

@@ -1,7 +1,8 @@
 import { type Clock, type ErrorPayload, systemClock } from '../router/index.ts';
 import { InvalidArgumentError, WatchClosedError } from './errors.ts';
 import { type Beginning, type Feed, Follower, type FollowHandler } from './follower.ts';
-import { MAX_KEYS, type SentEvent } from './messages.ts';
+import { MAX_KEYS } from './limits.ts';
+import type { SentEvent } from './messages.ts';
 import type { Position } from './position.ts';
 import { attemptsOver, type DeltaMode, type NotificationMode, type WatchSource, watchFeed } from './watch.ts';
 import type { Watch } from './watchCore.ts';
