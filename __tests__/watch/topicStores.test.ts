@@ -121,6 +121,27 @@ describe.each(databaseStores)('a topic in a database: $name', ({ open }) => {
     close();
   });
 
+  test('what a transaction would push out of the history can be read until it commits, and is dropped then', async () => {
+    const { db, store, clock, close } = setup();
+    const topic = createTopic({ event: Event, store, keep: { events: 2 }, clock });
+    topic.publishAll(numbers(1, 2));
+    const position = { ...topic.head(), offset: 0 };
+    for (const end of ['ROLLBACK', 'COMMIT']) {
+      db.exec('BEGIN');
+      topic.publishAll(numbers(3, 6));
+      expect(topic.read(position, 10)).toMatchObject({
+        kind: 'events',
+        events: [{ event: { n: 1 } }, { event: { n: 2 } }],
+      });
+      db.exec(end);
+      await clock.advance(10);
+    }
+    expect(topic.read(position, 10)).toMatchObject({ kind: 'gap', oldest: { offset: 4 }, head: { offset: 6 } });
+    expect(eventsOf(store, 0)).toHaveLength(2);
+    topic.close();
+    close();
+  });
+
   test('a handle that is closed under the topic ends nobody', async () => {
     const { db, topic, clock, close } = setup();
     inTransaction(db, () => topic.publish({ n: 1 }));
