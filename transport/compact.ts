@@ -1,11 +1,13 @@
 import type { Codec, FrameDecoder } from '../codec/codec.ts';
 import { FramePool } from '../codec/framePool.ts';
+import { readUtf8 } from '../codec/utf8.ts';
 import { nameAt, utf8OfName } from './compactText.ts';
 import { MessageTooLargeError } from './errors.ts';
 import {
   ControlFlags,
   type IncomingMessage,
   isClosePayload,
+  type KeyOnWire,
   type OutgoingMessage,
   REHANDSHAKE_STREAM_ID,
 } from './message.ts';
@@ -19,7 +21,8 @@ import { MalformedFrame } from './wire.ts';
  *   frame    flags: byte, firstSeq: varint, ack: varint,      (or, in a frame that follows another: firstSeq modulo 256: byte, ackStep: varint)
  *            [count: varint, (stream: varint, limit: varint)*], (length: varint, message)*   (or one message: the rest)
  *   message  control: byte, stream: varint or text, [service: text, procedure: text], [traceparent: text,
- *            tracestate: text], [deadline: varint], payload: the rest, in the session's codec
+ *            tracestate: text], [deadline: varint], [key: text, instance: text, [until: varint]], payload: the rest, in
+ *            the session's codec
  *   varint   7 bits a byte, lowest first, the high bit set on all but the last; at most 2^53 − 1
  *   text     length in bytes: varint, UTF-8
  *
@@ -58,7 +61,10 @@ const Control = {
   Named: 1,
   /** The payload is {type: 'CLOSE'} where the message closes its half; otherwise there is none. */
   NoPayload: 16,
+  /** Of a message that does not open: the stream is 0. */
   Rehandshake: 32,
+  /** Of a message that opens: it has an idempotency key. */
+  Keyed: 32,
   /** Of a message that opens. */
   Traced: 64,
   /** Of one that does not: the payload is what an ok result carries. */
@@ -119,6 +125,7 @@ function textsOf({ serviceName = '', procedureName = '', tracing }: OutgoingMess
  * Encodes one message.
  * @param deadline in session time, where it is agreed on
  * @param stream the number of its stream, where that is known already
+ * @param key its idempotency key, where they are agreed on
  * @throws {CodecError} if the payload holds what the codec cannot carry
  * @throws {MessageTooLargeError}
  */
@@ -128,6 +135,7 @@ export function encodeCompact(
   deadline: number | undefined,
   maxMessageBytes: number,
   stream: number = streamNumber(message.streamId),
+  key?: KeyOnWire | undefined,
 ): Uint8Array {
   const { streamId, controlFlags, tracing, payload } = message;
   const isOpening = (controlFlags & ControlFlags.StreamOpen) !== 0;
@@ -148,6 +156,7 @@ export function encodeCompact(
   else body = scratch(codec, payload);
   if (stream < 0) control |= Control.Named;
   if (streamId === REHANDSHAKE_STREAM_ID) control |= Control.Rehandshake;
+  if (key !== undefined) control |= Control.Keyed;
   if (isTraced) control |= Control.Traced;
   if (deadline !== undefined) control |= Control.Deadline;
   const name = stream < 0 ? utf8.encode(streamId) : NOTHING;
@@ -155,6 +164,8 @@ export function encodeCompact(
   let length = 1 + varintLength(stream < 0 ? name.length : stream) + name.length + body.length;
   for (const text of texts) length += varintLength(text.length) + text.length;
   if (deadline !== undefined) length += varintLength(deadline);
+  const keyed = key === undefined ? NOTHING : keyBytes(key);
+  length += keyed.length;
   if (length + FRAME_OVERHEAD_BYTES > maxMessageBytes)
     throw new MessageTooLargeError(length + FRAME_OVERHEAD_BYTES, maxMessageBytes);
   const out = memoryFor(length);
@@ -162,7 +173,21 @@ export function encodeCompact(
   let at = stream < 0 ? writeText(out, 1, name) : writeVarint(out, 1, stream);
   for (const text of texts) at = writeText(out, at, text);
   if (deadline !== undefined) at = writeVarint(out, at, deadline);
+  out.set(keyed, at);
+  at += keyed.length;
   out.set(body, at);
+  return out;
+}
+
+/** An empty instance, and no time, where it is a first attempt. */
+function keyBytes({ key, instance, until }: KeyOnWire): Uint8Array {
+  const texts = [utf8.encode(key), utf8.encode(instance ?? '')];
+  let length = until === undefined ? 0 : varintLength(until);
+  for (const text of texts) length += varintLength(text.length) + text.length;
+  const out = new Uint8Array(length);
+  let at = 0;
+  for (const text of texts) at = writeText(out, at, text);
+  if (until !== undefined) writeVarint(out, at, until);
   return out;
 }
 
@@ -377,6 +402,8 @@ export class CompactFrameReader {
         message.tracing = { traceparent: this.#text(end), tracestate: this.#text(end) };
     }
     if ((control & Control.Deadline) !== 0) message.deadline = this.#varint(end);
+    if ((control & ControlFlags.StreamOpen) !== 0 && (control & Control.Keyed) !== 0)
+      message.idempotency = this.#key(end);
     message.payload = this.#payload(control, end);
     return message;
   }
@@ -384,9 +411,16 @@ export class CompactFrameReader {
   #stream(control: number, end: number): string {
     if ((control & Control.Named) !== 0) return this.#text(end);
     const stream = this.#varint(end);
-    const isRehandshake = (control & Control.Rehandshake) !== 0;
+    const isRehandshake = (control & (Control.Rehandshake | ControlFlags.StreamOpen)) === Control.Rehandshake;
     if ((stream === 0) !== isRehandshake) throw new Malformed(`stream ${stream}: only 0 is for re-handshakes`);
     return isRehandshake ? REHANDSHAKE_STREAM_ID : String(stream);
+  }
+
+  #key(end: number): KeyOnWire {
+    // Not among the names that are used again and again.
+    const key = readUtf8(this.#bytes, ...this.#span(end));
+    const instance = readUtf8(this.#bytes, ...this.#span(end));
+    return instance === '' ? { key } : { key, instance, until: this.#varint(end) };
   }
 
   #payload(control: number, end: number): unknown {
@@ -424,11 +458,17 @@ export class CompactFrameReader {
   }
 
   #text(end: number): string {
+    const [start, after] = this.#span(end);
+    return nameAt(this.#bytes, start, after - start);
+  }
+
+  /** Where a text lies. */
+  #span(end: number): readonly [start: number, end: number] {
     const length = this.#varint(end);
     if (length > end - this.#at) throw new Malformed(`a text of ${length} bytes, but only ${end - this.#at} are left`);
     const start = this.#at;
     this.#at += length;
-    return nameAt(this.#bytes, start, length);
+    return [start, this.#at];
   }
 }
 

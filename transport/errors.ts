@@ -64,6 +64,16 @@ export class SessionBufferFullError extends HoldfastError {
   }
 }
 
+/** A call with an idempotency key, to a server that keeps no outcomes. Nothing was sent. */
+export class IdempotencyUnsupportedError extends HoldfastError {
+  constructor() {
+    super(
+      'IDEMPOTENCY_UNSUPPORTED',
+      'the server keeps no outcomes of calls with an idempotencyKey (the extension `idempotency` was not agreed on)',
+    );
+  }
+}
+
 /** The session already has `maxStreamsPerSession` open calls. */
 export class TooManyStreamsError extends HoldfastError {
   constructor(maxStreamsPerSession: number) {

@@ -35,12 +35,23 @@ export interface CreditTerms {
   windowBytes: number;
 }
 
+/** How a server keeps the outcomes of keyed calls. */
+export interface IdempotencyTerms {
+  /** Names the memory they are in: another one knows nothing of them. */
+  instance: string;
+  /** It keeps an outcome for so long, at least. */
+  ttlMs: number;
+  /** They outlive the server's process. */
+  durable: boolean;
+}
+
 /** What a client offers. An extension that is absent is not spoken. */
 export interface ExtensionOffer {
   heartbeat?: Record<string, never> | undefined;
   deadline?: Record<string, never> | undefined;
   compact?: Record<string, never> | undefined;
   credit?: CreditTerms | undefined;
+  idempotency?: Record<string, never> | undefined;
   resume?: ResumeOffer | undefined;
 }
 
@@ -52,6 +63,7 @@ export interface AcceptedExtensions {
   /** Frames of many messages, from the first frame after the answer. */
   compact?: Record<string, never> | undefined;
   credit?: CreditTerms | undefined;
+  idempotency?: IdempotencyTerms | undefined;
   resume?: ResumeAnswer | undefined;
 }
 
@@ -62,6 +74,7 @@ export interface AgreedExtensions {
   readonly compact?: object | undefined;
   /** As the server said it. */
   readonly credit?: { readonly windowBytes: number } | undefined;
+  readonly idempotency?: Readonly<IdempotencyTerms> | undefined;
   readonly resume?: { readonly instance: string } | undefined;
 }
 
@@ -71,6 +84,8 @@ export type ParsedExtensions<T> = { ok: true; value: T } | { ok: false; reason: 
 /** 128 bits in the densest alphabet that is usual; ours has 24 characters. */
 const MIN_TOKEN_LENGTH = 16;
 const MAX_TOKEN_LENGTH = 256;
+/** An instance is sent with every repeated call. */
+const MAX_INSTANCE_LENGTH = 64;
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -94,6 +109,17 @@ function parseCredit(value: unknown): ParsedExtensions<CreditTerms> {
   if (!isCounter(windowBytes) || windowBytes === 0)
     return fail(`credit.windowBytes: expected an integer from 1, got ${String(windowBytes)}`);
   return { ok: true, value: { windowBytes } };
+}
+
+function parseIdempotency(value: unknown): ParsedExtensions<IdempotencyTerms> {
+  if (!isRecord(value)) return fail('idempotency: expected an object');
+  const { instance, ttlMs, durable } = value;
+  if (typeof instance !== 'string' || instance === '' || instance.length > MAX_INSTANCE_LENGTH)
+    return fail(`idempotency.instance: expected 1 to ${MAX_INSTANCE_LENGTH} characters`);
+  if (!isCounter(ttlMs) || ttlMs === 0)
+    return fail(`idempotency.ttlMs: expected an integer from 1, got ${String(ttlMs)}`);
+  if (typeof durable !== 'boolean') return fail(`idempotency.durable: expected a boolean, got ${String(durable)}`);
+  return { ok: true, value: { instance, ttlMs, durable } };
 }
 
 function parseResumeOffer(value: unknown): ParsedExtensions<ResumeOffer> {
@@ -124,6 +150,7 @@ export function parseOffer(extensions: unknown): ParsedExtensions<ExtensionOffer
   if (isRecord(extensions['heartbeat'])) offer.heartbeat = {};
   if (isRecord(extensions['deadline'])) offer.deadline = {};
   if (isRecord(extensions['compact'])) offer.compact = {};
+  if (isRecord(extensions['idempotency'])) offer.idempotency = {};
   if (extensions['credit'] !== undefined) {
     const credit = parseCredit(extensions['credit']);
     if (!credit.ok) return credit;
@@ -139,7 +166,7 @@ export function parseOffer(extensions: unknown): ParsedExtensions<ExtensionOffer
 export function parseAccepted(extensions: unknown): ParsedExtensions<AcceptedExtensions> {
   if (!isRecord(extensions)) return { ok: false, reason: 'extensions: expected an object' };
   const accepted: AcceptedExtensions = {};
-  const { heartbeat, deadline, compact, credit, resume } = extensions;
+  const { heartbeat, deadline, compact, credit, idempotency, resume } = extensions;
   if (heartbeat !== undefined) {
     if (!isRecord(heartbeat)) return fail('heartbeat: expected an object');
     const { intervalMs, misses } = heartbeat;
@@ -154,6 +181,11 @@ export function parseAccepted(extensions: unknown): ParsedExtensions<AcceptedExt
     const parsed = parseCredit(credit);
     if (!parsed.ok) return parsed;
     accepted.credit = parsed.value;
+  }
+  if (idempotency !== undefined) {
+    const parsed = parseIdempotency(idempotency);
+    if (!parsed.ok) return parsed;
+    accepted.idempotency = parsed.value;
   }
   if (resume !== undefined) {
     const parsed = parseResumeAnswer(resume);
@@ -173,6 +205,7 @@ export function offerOf(
     ...(extensions.deadline ? { deadline: {} } : {}),
     ...(extensions.compact ? { compact: {} } : {}),
     ...(extensions.compact && extensions.credit ? { credit: { windowBytes } } : {}),
+    ...(extensions.idempotency ? { idempotency: {} } : {}),
     ...(extensions.resume && resume !== undefined ? { resume } : {}),
   };
   return Object.keys(offer).length === 0 ? undefined : offer;
@@ -181,11 +214,15 @@ export function offerOf(
 /** An extension that says nothing but that it is spoken: one object for all sessions. */
 const SPOKEN: Record<string, never> = Object.freeze({});
 
-/** The subset of an offer that a server speaks; undefined where nothing was offered, as River's clients do. */
+/**
+ * The subset of an offer that a server speaks; undefined where nothing was offered, as River's clients do.
+ * @param idempotency how the server keeps outcomes; undefined if it keeps none
+ */
 export function acceptedOf(
   offer: ExtensionOffer | undefined,
   options: SettledTransportOptions,
   resume: ResumeAnswer,
+  idempotency?: IdempotencyTerms | undefined,
 ): AcceptedExtensions | undefined {
   if (offer === undefined) return undefined;
   const { extensions, heartbeatIntervalMs: intervalMs, heartbeatsUntilDead: misses } = options;
@@ -196,6 +233,7 @@ export function acceptedOf(
     ...(offer.deadline !== undefined && extensions.deadline ? { deadline: SPOKEN } : {}),
     ...(isCompact ? { compact: SPOKEN } : {}),
     ...(isCompact && offer.credit !== undefined && extensions.credit ? { credit: { windowBytes } } : {}),
+    ...(offer.idempotency !== undefined && extensions.idempotency && idempotency !== undefined ? { idempotency } : {}),
     ...(offer.resume !== undefined && extensions.resume ? { resume } : {}),
   };
 }
@@ -212,6 +250,7 @@ export function onlyOffered(
     ...(extensions.deadline && accepted.deadline !== undefined ? { deadline: {} } : {}),
     ...(isCompact ? { compact: {} } : {}),
     ...(isCompact && extensions.credit && accepted.credit !== undefined ? { credit: accepted.credit } : {}),
+    ...(extensions.idempotency && accepted.idempotency !== undefined ? { idempotency: accepted.idempotency } : {}),
     ...(extensions.resume && accepted.resume !== undefined ? { resume: accepted.resume } : {}),
   };
 }
@@ -225,6 +264,9 @@ export function sameExtensions(a: AgreedExtensions | undefined, b: AgreedExtensi
     (a.deadline === undefined) === (b.deadline === undefined) &&
     (a.compact === undefined) === (b.compact === undefined) &&
     a.credit?.windowBytes === b.credit?.windowBytes &&
+    a.idempotency?.instance === b.idempotency?.instance &&
+    a.idempotency?.ttlMs === b.idempotency?.ttlMs &&
+    a.idempotency?.durable === b.idempotency?.durable &&
     a.resume?.instance === b.resume?.instance
   );
 }

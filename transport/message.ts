@@ -30,6 +30,30 @@ export interface PropagationContext {
 /** What a message carries where nobody traces: River always sends the field. */
 export const NO_TRACE: PropagationContext = Object.freeze({ traceparent: '', tracestate: '' });
 
+/** What makes a call repeatable, as it is on the wire. */
+export interface KeyOnWire {
+  key: string;
+  /** Of a repeat only, with {@link until}: where the first attempt went. */
+  instance?: string | undefined;
+  /** Of a repeat only: from here on nobody can tell whether the first attempt was executed. Milliseconds of session time. */
+  until?: number | undefined;
+}
+
+/** The first attempt of a keyed call, as a repeat of it names it. */
+export interface FirstAttempt {
+  /** The memory that it went to. */
+  readonly instance: string;
+  /** When that memory may have forgotten it, in milliseconds of the local `Clock.now()`. */
+  readonly knownUntil: number;
+}
+
+/** What makes a call repeatable, as the router says and hears it. */
+export interface CallKey {
+  readonly key: string;
+  /** Absent from a first attempt. */
+  readonly first?: FirstAttempt | undefined;
+}
+
 /** One message as it is on the wire. */
 export interface TransportMessage {
   /** Unique per message; for people who read logs. */
@@ -54,6 +78,8 @@ export interface TransportMessage {
   tracing?: PropagationContext | undefined;
   /** On the opening message where the `deadline` extension was accepted: milliseconds of session time. */
   deadline?: number | undefined;
+  /** On the opening message of an rpc where the `idempotency` extension was accepted. */
+  idempotency?: KeyOnWire | undefined;
   payload: unknown;
 }
 
@@ -61,6 +87,8 @@ export interface TransportMessage {
 export interface IncomingMessage extends TransportMessage {
   /** Milliseconds of the local `Clock.now()`, where the message carried a deadline. */
   deadlineAt?: number | undefined;
+  /** Where the message carried an idempotency key, and both sides agreed on them. */
+  callKey?: CallKey | undefined;
   /** What it cost its sender; absent for opening, closing and cancelling. */
   cost?: number | undefined;
   /** Set by a receiver that keeps the message for later: it then says `consumed` itself, once it was read. */
@@ -76,6 +104,8 @@ export interface OutgoingMessage {
   tracing?: PropagationContext | undefined;
   /** Milliseconds of the local `Clock.now()`; sent only to a peer that accepted the `deadline` extension. */
   deadlineAt?: number | undefined;
+  /** Only to a peer that accepted the `idempotency` extension; to any other the message is refused. */
+  callKey?: CallKey | undefined;
   /** Plain data, or a `SharedPayload` of it. */
   payload: unknown;
 }

@@ -15,6 +15,8 @@ export interface ExtensionOptions {
   compact?: boolean | undefined;
   /** Flow control stream by stream: a slow reader holds up its own writer and nobody else. Needs `compact`. */
   credit?: boolean | undefined;
+  /** Calls may carry an idempotency key; a server accepts it where it keeps outcomes. */
+  idempotency?: boolean | undefined;
   /** A session proves whose it is, and that neither side has lost its memory of it. */
   resume?: boolean | undefined;
 }
@@ -100,6 +102,7 @@ export type SettledTransportOptions = Settled<Required<TransportOptions>, 'telem
     readonly deadline: boolean;
     readonly compact: boolean;
     readonly credit: boolean;
+    readonly idempotency: boolean;
     readonly resume: boolean;
   };
 };
@@ -158,6 +161,7 @@ function settleCommon(options: TransportOptions): SettledTransportOptions {
       deadline: options.extensions?.deadline ?? true,
       compact: options.extensions?.compact ?? true,
       credit: options.extensions?.credit ?? true,
+      idempotency: options.extensions?.idempotency ?? true,
       resume: options.extensions?.resume ?? true,
     },
     telemetry: options.telemetry,

@@ -3,7 +3,7 @@ import { Agreements } from './agreements.ts';
 import { ClientIndex } from './clientIndex.ts';
 import type { Connection } from './connection.ts';
 import { HoldfastError, ProtocolError } from './errors.ts';
-import { type AcceptedExtensions, acceptedOf } from './extensions.ts';
+import { type AcceptedExtensions, acceptedOf, type IdempotencyTerms } from './extensions.ts';
 import {
   HandshakeCode,
   type HandshakePeer,
@@ -51,6 +51,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
   readonly #newId = (): string => this.clock.id();
   readonly #wallNow = (): number => this.clock.wallNow();
   #handshake: ServerHandshake | undefined;
+  #idempotency: IdempotencyTerms | undefined;
   #opener: StreamOpener | undefined;
 
   /** @param clientId the server's id, which its clients dial */
@@ -88,6 +89,11 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
    */
   setHandshake(handshake: ServerHandshake): void {
     this.#handshake = handshake;
+  }
+
+  /** How outcomes of keyed calls are kept, from now on; undefined: not at all, and the extension is not accepted. */
+  setIdempotency(terms: IdempotencyTerms | undefined): void {
+    this.#idempotency = terms;
   }
 
   /**
@@ -207,7 +213,8 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     const { pending, codec, message, request } = asked;
     const stranger = this.#sessionsOf(message.from).find((session) => session.core.principal !== credentials.principal);
     const current = this.sessions.get(this.#index.keyOf(message.from, request.sessionId)) ?? stranger;
-    const accepted = acceptedOf(request.extensions, this.options, standingOf(this.#instance, current?.core, request));
+    const standing = standingOf(this.#instance, current?.core, request);
+    const accepted = acceptedOf(request.extensions, this.options, standing, this.#idempotency);
     const decision = decideResume(
       {
         sessionId: request.sessionId,

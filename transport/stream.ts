@@ -1,4 +1,5 @@
 import type { CancelTimer, Clock } from './clock.ts';
+import type { IdempotencyTerms } from './extensions.ts';
 import type { IncomingMessage, OutgoingMessage } from './message.ts';
 
 /** Why a session ended, as its calls are told. */
@@ -13,7 +14,9 @@ export interface SessionEnd {
     | 'closed_locally'
     | 'buffer_full'
     | 'retries_exceeded'
-    | 'expired';
+    | 'expired'
+    /** Of one stream: it needs a peer that keeps outcomes, and this one does not. Nothing of it was sent. */
+    | 'idempotency_unsupported';
   /** One sentence for people. */
   message: string;
 }
@@ -51,6 +54,10 @@ export interface SessionPort {
   readonly speaksExtensions: boolean;
   /** Server side: what the handshake's validator returned, live across re-handshakes. */
   readonly metadata: unknown;
+  /** Server side: whom the handshake's metadata speaks for, where the server says who that is. */
+  readonly principal: string | undefined;
+  /** How the server keeps the outcomes of keyed calls; undefined before the first answer, and where it keeps none. */
+  readonly idempotency: Readonly<IdempotencyTerms> | undefined;
   /** Client side: the id of a new stream, unique in this session. */
   newStreamId(): string;
   /** Number of open streams. */

@@ -1,6 +1,6 @@
 import type { Codec } from '../codec/codec.ts';
 import { MessageTooLargeError } from './errors.ts';
-import type { PropagationContext, TransportMessage } from './message.ts';
+import type { KeyOnWire, PropagationContext, TransportMessage } from './message.ts';
 
 /**
  * Bytes ⇄ checked envelope. The check is written by hand: it is as fast as a compiled schema (one property read and
@@ -36,6 +36,13 @@ function isTrace(value: unknown): value is PropagationContext {
   );
 }
 
+function isKey(value: unknown): value is KeyOnWire {
+  if (typeof value !== 'object' || value === null || !('key' in value) || typeof value.key !== 'string') return false;
+  const instance = 'instance' in value ? value.instance : undefined;
+  const until = 'until' in value ? value.until : undefined;
+  return instance === undefined ? until === undefined : typeof instance === 'string' && isCounter(until);
+}
+
 /** The first field that is not as the envelope wants it, or undefined. */
 function faultOf(message: Record<string, unknown>): string | undefined {
   if (typeof message['id'] !== 'string') return `id: expected a string, got ${show(message['id'])}`;
@@ -46,7 +53,7 @@ function faultOf(message: Record<string, unknown>): string | undefined {
   if (typeof message['streamId'] !== 'string') return `streamId: expected a string, got ${show(message['streamId'])}`;
   if (!isCounter(message['controlFlags']))
     return `controlFlags: expected an integer from 0, got ${show(message['controlFlags'])}`;
-  const { serviceName, procedureName, tracing, deadline } = message;
+  const { serviceName, procedureName, tracing, deadline, idempotency } = message;
   if (serviceName !== undefined && typeof serviceName !== 'string')
     return `serviceName: expected a string, got ${show(serviceName)}`;
   if (procedureName !== undefined && typeof procedureName !== 'string')
@@ -55,6 +62,8 @@ function faultOf(message: Record<string, unknown>): string | undefined {
     return `tracing: expected {traceparent, tracestate}, got ${show(tracing)}`;
   if (deadline !== undefined && !isCounter(deadline))
     return `deadline: expected an integer from 0, got ${show(deadline)}`;
+  if (idempotency !== undefined && !isKey(idempotency))
+    return `idempotency: expected {key} or {key, instance, until}, got ${show(idempotency)}`;
   return undefined;
 }
 

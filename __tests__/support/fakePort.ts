@@ -13,6 +13,8 @@ export class FakePort implements SessionPort {
   isConnected = true;
   speaksExtensions = false;
   metadata: unknown = undefined;
+  principal: string | undefined;
+  idempotency: undefined;
   isReady = true;
   /** Thrown by the next {@link send}. */
   refusal: Error | undefined;

@@ -3,6 +3,7 @@ import { JsonCodec } from '../../codec/json.ts';
 import { judgeAnswer } from '../../transport/answer.ts';
 import type { AcceptedExtensions, ResumeAnswer } from '../../transport/extensions.ts';
 import { settleClientOptions } from '../../transport/options.ts';
+import { noExtensions } from '../support/extensions.ts';
 
 const standing: ResumeAnswer = { instance: 'i1', nextExpectedSeq: 3, oldestUnackedSeq: 1, nextSeq: 5 };
 /** Sent 4 messages, of which 2 are confirmed, and got 2. */
@@ -48,7 +49,7 @@ describe('the answer of a server', () => {
       kind: 'accepted',
       extensions: { heartbeat: { intervalMs: 1_000, misses: 2 } },
     });
-    const nothing = { extensions: { resume: false, deadline: false, heartbeat: false, compact: false, credit: false } };
+    const nothing = { extensions: noExtensions };
     expect(judge(accepted, { options: nothing })).toEqual({ kind: 'accepted', extensions: undefined });
   });
 

@@ -55,6 +55,7 @@ describe.each(matrix)('the handshake of a client over $name', ({ transport, code
           deadline: {},
           compact: {},
           credit: { windowBytes: 256 * 1024 },
+          idempotency: {},
           resume: { token: expect.stringMatching(/^\w{24}$/), everConnected: false, nextSeq: 0 },
         },
       },

@@ -369,6 +369,7 @@ describe.each(['memory', 'ws', 'unix'] as const)('codecs over %s', (transport) =
 });
 
 describe.each(matrix)('extensions over $name', ({ transport, codec }) => {
+  const kept = { instance: 'i1', ttlMs: 1_000, durable: false };
   const offers: { offer: unknown; answer: unknown }[] = [
     { offer: undefined, answer: undefined },
     { offer: {}, answer: {} },
@@ -376,19 +377,33 @@ describe.each(matrix)('extensions over $name', ({ transport, codec }) => {
     { offer: { deadline: {} }, answer: { deadline: {} } },
     { offer: { heartbeat: {}, deadline: {} }, answer: { heartbeat: { intervalMs: 3_000, misses: 4 }, deadline: {} } },
     { offer: { teleport: { speed: 9 } }, answer: {} },
-    { offer: { heartbeat: 5, deadline: null }, answer: {} },
+    { offer: { heartbeat: 5, deadline: null, idempotency: true }, answer: {} },
+    { offer: { idempotency: {} }, answer: { idempotency: kept } },
     { offer: { ['__proto__']: {}, constructor: {}, toString: {} }, answer: {} },
   ];
 
   test('the answer accepts the subset that the server knows', async () => {
     await using harness = await createHarness({ transport, codec });
-    harness.server({ heartbeatIntervalMs: 3_000, heartbeatsUntilDead: 4 });
+    harness.server({ heartbeatIntervalMs: 3_000, heartbeatsUntilDead: 4 }).setIdempotency(kept);
     for (const [index, { offer, answer }] of offers.entries()) {
       using peer = new BarePeer(await harness.link.dial('SERVER'), codec);
       const status = await peer.handshake({ from: `client-${index}`, extensions: offer });
       expect(status.extensions).toEqual(answer);
       expect('extensions' in status).toBe(answer !== undefined);
     }
+  });
+
+  test('idempotency is not accepted where nobody keeps outcomes', async () => {
+    await using harness = await createHarness({ transport, codec });
+    const server = harness.server();
+    using first = new BarePeer(await harness.link.dial('SERVER'), codec);
+    expect((await first.handshake({ extensions: { idempotency: {} } })).extensions).toEqual({});
+    // Nor where they are kept in another way than the session was told: it ends, as with a server that restarted.
+    server.setIdempotency(kept);
+    using second = new BarePeer(await harness.link.dial('SERVER'), codec);
+    expect(await second.handshake({ extensions: { idempotency: {} } })).toMatchObject({
+      code: 'SESSION_STATE_MISMATCH',
+    });
   });
 
   test('what the server has switched off is not accepted', async () => {

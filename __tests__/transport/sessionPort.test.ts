@@ -2,11 +2,16 @@ import { describe, expect, test } from 'vitest';
 import { closeAllConnections } from '../../testUtil/connections.ts';
 import { createHarness } from '../../testUtil/harness.ts';
 import { matrix } from '../../testUtil/matrix.ts';
-import { SessionBufferFullError, SessionClosedError, TooManyStreamsError } from '../../transport/errors.ts';
-import type { IncomingMessage, OutgoingMessage } from '../../transport/message.ts';
+import {
+  IdempotencyUnsupportedError,
+  SessionBufferFullError,
+  SessionClosedError,
+  TooManyStreamsError,
+} from '../../transport/errors.ts';
+import type { CallKey, IncomingMessage, OutgoingMessage } from '../../transport/message.ts';
 import type { ClientTransportOptions, ServerTransportOptions } from '../../transport/options.ts';
 import type { SessionPort } from '../../transport/stream.ts';
-import { messageOf } from '../support/barePeer.ts';
+import { BarePeer, messageOf } from '../support/barePeer.ts';
 import { BareServer } from '../support/bareServer.ts';
 import { Echo, Recorder } from '../support/ports.ts';
 
@@ -507,6 +512,75 @@ describe.each(matrix)('a session over $name', ({ transport, codec }) => {
       expect(call.messages[0]?.payload).toBe('late?');
       expect(call.messages[0]?.deadlineAt).toBeUndefined();
       call.end();
+    });
+  });
+
+  describe('an idempotency key', () => {
+    const kept = { instance: 'i1', ttlMs: 60_000, durable: false };
+    const keyed = (callKey: CallKey): OutgoingMessage => ({
+      streamId: 's1',
+      controlFlags: 10,
+      serviceName: 'a',
+      procedureName: 'b',
+      tracing: NO_TRACE,
+      payload: {},
+      callKey,
+    });
+
+    test.each<{ when: string; connectFirst: boolean }>([
+      { when: 'before the first answer', connectFirst: false },
+      { when: 'after it', connectFirst: true },
+    ])('and what a repeat knows of the first attempt arrive, set $when', async ({ connectFirst }) => {
+      await using set = await setup();
+      set.server.setIdempotency(kept);
+      if (connectFirst) await set.harness.settled();
+      const knownUntil = set.harness.clock.now() + 10_000;
+      set.port.send(keyed({ key: 'clé 🔑' }));
+      set.port.send({ ...keyed({ key: '', first: { instance: 'i0', knownUntil } }), streamId: 's2' });
+      await set.harness.settled();
+      const [first, repeat] = set.received.map(({ callKey }) => callKey);
+      expect(first).toEqual({ key: 'clé 🔑' });
+      expect(repeat).toEqual({ key: '', first: { instance: 'i0', knownUntil: expect.closeTo(knownUntil, -1) } });
+    });
+
+    test('is not sent to a server that keeps nothing: before the first answer the stream ends, after it sending throws', async () => {
+      await using set = await setup();
+      const call = new Recorder(set.port, 's1');
+      set.port.openStream('s1', call);
+      set.port.send(keyed({ key: 'k' }));
+      await set.harness.settled();
+      expect(call.ends).toEqual(['idempotency_unsupported']);
+      expect(set.port.isOpen).toBe(true);
+      expect(() => set.port.send(keyed({ key: 'k' }))).toThrow(IdempotencyUnsupportedError);
+      await set.harness.settled();
+      expect(set.received).toEqual([]);
+    });
+
+    test('of a peer that did not agree on them means nothing', async () => {
+      await using set = await setup();
+      using peer = new BarePeer(await set.harness.link.dial('SERVER'), codec);
+      await peer.handshake({ from: 'bare', extensions: {} });
+      peer.send(messageOf({ from: 'bare', controlFlags: 10, idempotency: { key: 'k' } }));
+      await set.harness.settled();
+      expect(set.received).toHaveLength(1);
+      expect(set.received[0]?.callKey).toBeUndefined();
+    });
+
+    test.each([
+      { key: 5 },
+      {},
+      'k',
+      null,
+      { key: 'k', instance: 'i' },
+      { key: 'k', until: 5 },
+      { key: 'k', instance: 'i', until: -1 },
+    ])('of another shape is no message: %j', async (idempotency) => {
+      await using set = await setup();
+      using peer = new BarePeer(await set.harness.link.dial('SERVER'), codec);
+      await peer.handshake({ from: 'bare', extensions: {} });
+      peer.send(messageOf({ from: 'bare', controlFlags: 10, idempotency }));
+      await peer.closed();
+      expect(set.server.sessions.has('bare')).toBe(false);
     });
   });
 

@@ -11,6 +11,7 @@ import {
   ControlFlags,
   cancelMessage,
   closeMessage,
+  type KeyOnWire,
   NO_TRACE,
   type OutgoingMessage,
   rehandshakeRequest,
@@ -76,10 +77,10 @@ function sent(
   by: 'client' | 'server',
   [seq, ack]: readonly [number, number],
   name: string,
-  outgoing: OutgoingMessage & { deadline?: number },
+  outgoing: OutgoingMessage & { deadline?: number; idempotency?: KeyOnWire },
   meaning: string,
 ): Entry {
-  const { streamId, controlFlags, serviceName, procedureName, tracing, deadline, payload } = outgoing;
+  const { streamId, controlFlags, serviceName, procedureName, tracing, deadline, idempotency, payload } = outgoing;
   const message: TransportMessage = {
     id: deterministicIds()(),
     from: by === 'client' ? CLIENT : SERVER,
@@ -91,6 +92,7 @@ function sent(
     ...(serviceName === undefined ? {} : { serviceName, procedureName, tracing }),
     payload,
     ...(deadline === undefined ? {} : { deadline }),
+    ...(idempotency === undefined ? {} : { idempotency }),
   };
   const direction = by === 'client' ? 'client to server' : 'server to client';
   return { file, name, direction, message, meaning };
@@ -120,6 +122,7 @@ const handshakes: Entry[] = [
   }),
   request('request that offers heartbeat', 'The offer is an empty object.', { extensions: { heartbeat: {} } }),
   request('request that offers deadline', 'The offer is an empty object.', { extensions: { deadline: {} } }),
+  request('request that offers idempotency', 'The offer is an empty object.', { extensions: { idempotency: {} } }),
   request('request that offers resume, first', 'A new session: never answered, no instance known, nothing sent.', {
     extensions: { resume: firstOffer },
   }),
@@ -136,6 +139,13 @@ const handshakes: Entry[] = [
     heartbeat: { intervalMs: 5000, misses: 2 },
   }),
   accepted('answer that accepts deadline', 'Opening messages may carry a deadline.', { deadline: {} }),
+  accepted(
+    'answer that accepts idempotency',
+    'Outcomes are kept for ten minutes, and no longer than the process lives.',
+    {
+      idempotency: { instance: 'memory000001', ttlMs: 600_000, durable: false },
+    },
+  ),
   accepted('answer that accepts resume, first', 'The server is this instance; nothing was sent either way.', {
     resume: { instance: INSTANCE, nextExpectedSeq: 0, oldestUnackedSeq: 0, nextSeq: 0 },
   }),
@@ -193,6 +203,34 @@ const calls: Entry[] = [
     'rpc with a deadline',
     { ...opening('math.add', OPENS_AND_CLOSES, { n: 3 }), deadline: 29_998 },
     'Only where the deadline extension was accepted: 29 998 ms of session time.',
+  ),
+  sent(
+    'calls',
+    'client',
+    [0, 0],
+    'rpc with an idempotency key, first attempt',
+    { ...opening('math.add', OPENS_AND_CLOSES, { n: 3 }), idempotency: { key: 'order-7' } },
+    'Only where the idempotency extension was accepted.',
+  ),
+  sent(
+    'calls',
+    'client',
+    [0, 0],
+    'rpc with an idempotency key, repeat',
+    {
+      ...opening('math.add', OPENS_AND_CLOSES, { n: 3 }),
+      deadline: 29_998,
+      idempotency: { key: 'order-7', instance: 'memory000001', until: 560_000 },
+    },
+    'The first attempt went to that memory, which knows of it until 560 000 ms of session time.',
+  ),
+  sent(
+    'calls',
+    'server',
+    [0, 1],
+    'outcome unknown',
+    cancelMessage(STREAM, failed('OUTCOME_UNKNOWN', 'the first attempt went to another memory')),
+    'To a repeat; nothing was executed by it.',
   ),
   sent('calls', 'server', [0, 1], 'result', data({ ok: true, payload: { result: 3 } }, 8), 'The one result of an rpc.'),
   sent('calls', 'server', [0, 1], 'result that is undefined', data({ ok: true }, 8), 'The payload is absent.'),

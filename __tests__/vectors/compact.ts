@@ -5,6 +5,7 @@ import {
   ControlFlags,
   cancelMessage,
   closeMessage,
+  type KeyOnWire,
   NO_TRACE,
   type OutgoingMessage,
   rehandshakeRequest,
@@ -15,7 +16,10 @@ import { toPlain, vectorFolder } from './vectors.ts';
 
 /** A message of a compact frame, as it is meant. */
 type Message = Pick<OutgoingMessage, 'streamId' | 'controlFlags' | 'payload'> &
-  Partial<Pick<OutgoingMessage, 'serviceName' | 'procedureName' | 'tracing'>> & { deadline?: number };
+  Partial<Pick<OutgoingMessage, 'serviceName' | 'procedureName' | 'tracing'>> & {
+    deadline?: number;
+    idempotency?: KeyOnWire;
+  };
 
 /** A frame of the `compact` extension, before it is encoded. */
 export interface CompactEntry {
@@ -94,6 +98,28 @@ export const compactCatalog: readonly CompactEntry[] = [
     [6, 2, 0],
     [{ streamId: '301', controlFlags: OPENS | CLOSES, payload: {}, ...ADD, tracing: TRACING, deadline: 20_000 }],
   ),
+  entry(
+    'a call with an idempotency key',
+    up,
+    [6, 2, 0],
+    [{ streamId: '302', controlFlags: OPENS | CLOSES, payload: {}, ...ADD, idempotency: { key: 'order-7' } }],
+  ),
+  entry(
+    'a repeat of it on a later session, which is traced and has a deadline',
+    up,
+    [0, 0, 0],
+    [
+      {
+        streamId: '1',
+        controlFlags: OPENS | CLOSES,
+        payload: {},
+        ...ADD,
+        tracing: TRACING,
+        deadline: 20_000,
+        idempotency: { key: 'order-7', instance: 'memory000001', until: 560_000 },
+      },
+    ],
+  ),
   entry('a stream named by a text', up, [7, 2, 0], [{ streamId: 'mine', controlFlags: 0, payload: 'x' }]),
   entry('a request for fresh metadata', down, [2, 8, 0], [rehandshakeRequest()]),
   entry('fresh metadata', up, [8, 3, 0], [rehandshakeResponse({ token: 't' })]),
@@ -117,8 +143,8 @@ export const compactCatalog: readonly CompactEntry[] = [
 
 /** The bytes of an entry. */
 export function bytesOf(codec: Codec, { firstSeq, ack, flags, credits, messages, saidAck }: CompactEntry): Uint8Array {
-  const parts = messages.map(({ deadline, ...message }) =>
-    encodeCompact(codec, { ...message }, deadline, Number.MAX_SAFE_INTEGER),
+  const parts = messages.map(({ deadline, idempotency, ...message }) =>
+    encodeCompact(codec, { ...message }, deadline, Number.MAX_SAFE_INTEGER, undefined, idempotency),
   );
   return encodeCompactFrame(firstSeq, ack, flags, parts, credits, saidAck);
 }

@@ -27,7 +27,7 @@ export class ClientStage extends Stage {
     const { metadata } = scenario;
     const { offersExtensions } = manner;
     const offers = offersExtensions;
-    const extensions = { heartbeat: offers, deadline: offers, compact: offers, resume: offers };
+    const extensions = { heartbeat: offers, deadline: offers, compact: offers, idempotency: offers, resume: offers };
     this.transport = new RawClientTransport('client-1', { clock, codec, extensions });
     this.transport.addEventListener('protocolError', this.onProtocolError);
     const client = createClient<typeof services>(this.transport, 'SERVER', {

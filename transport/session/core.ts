@@ -1,6 +1,6 @@
 import type { CancelTimer, Clock } from '../clock.ts';
 import type { Credit } from '../compact.ts';
-import { SessionClosedError } from '../errors.ts';
+import { IdempotencyUnsupportedError, SessionClosedError } from '../errors.ts';
 import { isAckOnly, isStreamCancel, type OutgoingMessage } from '../message.ts';
 import type { SessionEnd, SessionPort, StreamReceiver } from '../stream.ts';
 import type { TracedSpan } from '../telemetry.ts';
@@ -172,18 +172,22 @@ export class SessionCore extends SessionReception implements SessionPort {
         const frame = encodeOutgoing(this, message, agreement, undefined);
         this.#append(message.controlFlags, frame, this.streams?.get(message.streamId));
       } catch (error) {
-        // It was encoded once already; a codec that now refuses it must not take the whole session down.
+        // It was encoded once already; a codec that now refuses it must not take the whole session down. And only now is
+        // it known whether the peer has a place to keep outcomes.
         this.#failStream(message.streamId, error);
       }
     }
   }
 
   #failStream(streamId: string, error: unknown): void {
-    this.env.logger.log('error', 'a message could not be encoded', { sessionId: this.id, streamId, error });
+    const end: SessionEnd =
+      error instanceof IdempotencyUnsupportedError
+        ? { code: 'idempotency_unsupported', message: error.message }
+        : { code: 'closed_locally', message: 'a message could not be encoded' };
+    this.env.logger.log('error', end.message, { sessionId: this.id, streamId, error });
     const receiver = this.streams?.get(streamId)?.receiver;
     this.closeStream(streamId);
-    if (receiver !== undefined)
-      this.#tellEnd(receiver, { code: 'closed_locally', message: 'a message could not be encoded' });
+    if (receiver !== undefined) this.#tellEnd(receiver, end);
   }
 
   discard(streamId: string): void {

@@ -57,9 +57,10 @@ export class Outbox {
   }
 
   #frameBytesAtMost(message: OutgoingMessage, payload: Uint8Array): number {
-    const { streamId, serviceName = '', procedureName = '', tracing } = message;
+    const { streamId, serviceName = '', procedureName = '', tracing, callKey } = message;
     const trace = tracing === undefined ? 0 : tracing.traceparent.length + tracing.tracestate.length;
-    const units = this.#idUnits + streamId.length + serviceName.length + procedureName.length + trace;
+    const key = callKey === undefined ? 0 : callKey.key.length + (callKey.first?.instance.length ?? 0);
+    const units = this.#idUnits + streamId.length + serviceName.length + procedureName.length + trace + key;
     return payload.length + ENVELOPE_BYTES + BYTES_PER_UNIT * units;
   }
 

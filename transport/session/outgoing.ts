@@ -1,5 +1,6 @@
 import { encodeCompact } from '../compact.ts';
-import type { OutgoingMessage, TransportMessage } from '../message.ts';
+import { IdempotencyUnsupportedError } from '../errors.ts';
+import type { KeyOnWire, OutgoingMessage, TransportMessage } from '../message.ts';
 import { payloadOf } from '../sharedPayload.ts';
 import { encodeFrame } from '../wire.ts';
 import type { SessionCore } from './core.ts';
@@ -9,6 +10,7 @@ import type { Agreement } from './environment.ts';
  * What is kept of a message until it is confirmed: on River's wire a frame, otherwise a part of one.
  * @param stream the number of its stream, where that is known already
  * @throws {CodecError}
+ * @throws {IdempotencyUnsupportedError} if it has a key and the peer has nowhere to keep it
  * @throws {MessageTooLargeError}
  */
 export function encodeOutgoing(
@@ -19,7 +21,14 @@ export function encodeOutgoing(
 ): Uint8Array {
   const { maxMessageBytes } = core.env.options;
   if (core.isCompact)
-    return encodeCompact(agreement.codec, message, deadlineOf(core, message, agreement), maxMessageBytes, stream);
+    return encodeCompact(
+      agreement.codec,
+      message,
+      deadlineOf(core, message, agreement),
+      maxMessageBytes,
+      stream,
+      keyOf(core, message, agreement),
+    );
   for (;;) {
     const { nextSeq } = core.ledger;
     const frame = encodeFrame(agreement.codec, envelopeOf(core, message, agreement), maxMessageBytes);
@@ -58,6 +67,8 @@ function openingEnvelope(core: SessionCore, message: OutgoingMessage, agreement:
   };
   const deadline = deadlineOf(core, message, agreement);
   if (deadline !== undefined) envelope.deadline = deadline;
+  const idempotency = keyOf(core, message, agreement);
+  if (idempotency !== undefined) envelope.idempotency = idempotency;
   return envelope;
 }
 
@@ -69,4 +80,13 @@ function deadlineOf(
 ): number | undefined {
   if (deadlineAt === undefined || extensions?.deadline === undefined) return undefined;
   return Math.max(0, Math.round(deadlineAt - zero));
+}
+
+/** What it says of its first attempt is in session time. */
+function keyOf({ zero }: SessionCore, { callKey }: OutgoingMessage, { extensions }: Agreement): KeyOnWire | undefined {
+  if (callKey === undefined) return undefined;
+  if (extensions?.idempotency === undefined) throw new IdempotencyUnsupportedError();
+  const { key, first } = callKey;
+  if (first === undefined) return { key };
+  return { key, instance: first.instance, until: Math.max(0, Math.floor(first.knownUntil - zero)) };
 }

@@ -1,3 +1,4 @@
+import type { IdempotencyTerms } from '../extensions.ts';
 import { type IncomingMessage, isStreamCancel } from '../message.ts';
 import type { SessionPort, StreamReceiver } from '../stream.ts';
 import { callSafely, isThenable } from '../thenable.ts';
@@ -16,6 +17,10 @@ export abstract class SessionReception extends SessionRoom {
   /** Where session time begins, on our clock; meaningful from the first answer on. */
   zero = 0;
 
+  get idempotency(): Readonly<IdempotencyTerms> | undefined {
+    return this.agreement?.extensions?.idempotency;
+  }
+
   /** As the server's opener knows this session. */
   protected abstract get port(): SessionPort;
 
@@ -28,6 +33,14 @@ export abstract class SessionReception extends SessionRoom {
     // Only where it was agreed on: there is no session time with anybody else.
     if (message.deadline !== undefined && this.agreement?.extensions?.deadline !== undefined) {
       message.deadlineAt = this.zero + message.deadline;
+    }
+    const { idempotency } = message;
+    if (idempotency !== undefined && this.idempotency !== undefined) {
+      const { key, instance, until } = idempotency;
+      message.callKey =
+        instance === undefined || until === undefined
+          ? { key }
+          : { key, first: { instance, knownUntil: this.zero + until } };
     }
     const flow = this.streams?.get(message.streamId);
     if (flow?.receiver === undefined) {

@@ -32,6 +32,7 @@ const SINGLE = 8;
 const NAMED = 1;
 const OPEN = 2;
 const NO_PAYLOAD = 16;
+const KEYED = 32;
 const TRACED = 64;
 const DEADLINE = 128;
 const STREAM_FLAGS = 14;
@@ -88,6 +89,10 @@ function readMessage(bytes: Uint8Array): CompactMessage {
   const texts = isOpening ? 2 + ((control & TRACED) === 0 ? 0 : 2) : 0;
   for (let i = 0; i < texts; i++) cursor.text();
   if ((control & DEADLINE) !== 0) cursor.number();
+  if (isOpening && (control & KEYED) !== 0) {
+    cursor.text();
+    if (cursor.text() !== '') cursor.number();
+  }
   const hasPayload = (control & NO_PAYLOAD) === 0;
   return {
     flags: control & STREAM_FLAGS,

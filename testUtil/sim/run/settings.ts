@@ -37,6 +37,7 @@ export function transportOptions({ options }: Plan): TransportOptions {
       deadline: options.hasDeadlineExtension,
       compact: options.hasCompactExtension,
       credit: options.hasCreditExtension,
+      idempotency: options.hasDeadlineExtension,
       resume: options.hasResumeExtension,
     },
   };
