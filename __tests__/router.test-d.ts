@@ -28,6 +28,7 @@ import {
   ReaderErrorSchema,
   type ResponseData,
   type Result,
+  type UnkeyedCallOptions,
   unwrapOrThrow,
   values,
   type Writable,
@@ -64,7 +65,7 @@ const math = Service.define(
         expectTypeOf(ctx.db).toEqualTypeOf<Context['db']>();
         expectTypeOf(ctx.signal).toEqualTypeOf<AbortSignal>();
         expectTypeOf(ctx.deadline).toEqualTypeOf<number | undefined>();
-        expectTypeOf(ctx.callOptions).toEqualTypeOf<CallOptions>();
+        expectTypeOf(ctx.callOptions).toEqualTypeOf<UnkeyedCallOptions>();
         expectTypeOf(reqInit).toEqualTypeOf<{ note?: string; n: number }>();
         return Ok({ result: reqInit.n });
       },

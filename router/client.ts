@@ -1,9 +1,12 @@
 import type { ClientTransport } from '../transport/client.ts';
+import { InvalidOptionsError } from '../transport/errors.ts';
 import type { CallOptions } from './callOptions.ts';
 import type { CallKind, ClientCall } from './clientCall.ts';
 import type { Client } from './clientTypes.ts';
 import type { ErrorPayload } from './errors.ts';
 import type { ClientHandshakeOptions } from './handshake.ts';
+import { keyFault } from './idempotencyKey.ts';
+import { KeyedRpc } from './keyedRpc.ts';
 import { ReadableQueue } from './readable.ts';
 import { type Caller, PendingResult, startCall } from './startCall.ts';
 import { WritableHalf } from './writable.ts';
@@ -23,6 +26,20 @@ function writableOf(call: ClientCall | undefined): WritableHalf<unknown> {
   return call?.writable ?? new WritableHalf<unknown>(undefined, 'nothing of it was sent');
 }
 
+/** @throws {CodecError | InvalidOptionsError} */
+function startKeyedRpc(
+  caller: Caller,
+  kind: CallKind,
+  init: unknown,
+  { idempotencyKey: _key, ...options }: CallOptions,
+  key: string,
+  result: PendingResult,
+): void {
+  const fault = keyFault(key);
+  if (fault !== undefined) throw new InvalidOptionsError(fault);
+  new KeyedRpc(caller, kind, key, init, options, result).start();
+}
+
 /** The methods of one procedure. Which of them exist for whom is the business of types alone. */
 function procedureMethods(caller: Caller, serviceName: string, procedureName: string): object {
   const kind = (closesRequest: boolean, isSingle: boolean): CallKind => ({
@@ -39,7 +56,8 @@ function procedureMethods(caller: Caller, serviceName: string, procedureName: st
     rpc(init: unknown, options: CallOptions = {}) {
       const result = new PendingResult();
       try {
-        startCall(caller, rpcKind, init, options, result);
+        if (options.idempotencyKey === undefined) startCall(caller, rpcKind, init, options, result);
+        else startKeyedRpc(caller, rpcKind, init, options, options.idempotencyKey, result);
       } catch (error) {
         return Promise.reject(error);
       }

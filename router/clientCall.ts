@@ -1,6 +1,12 @@
-import { HoldfastError, SessionBufferFullError, SessionClosedError } from '../transport/errors.ts';
+import {
+  HoldfastError,
+  IdempotencyUnsupportedError,
+  SessionBufferFullError,
+  SessionClosedError,
+} from '../transport/errors.ts';
 import type { Logger, LogLevel } from '../transport/log.ts';
 import {
+  type CallKey,
   ControlFlags,
   cancelMessage,
   closeMessage,
@@ -17,6 +23,7 @@ import {
   CANCEL_CODE,
   DEADLINE_EXCEEDED_CODE,
   type ErrorPayload,
+  IDEMPOTENCY_UNSUPPORTED_CODE,
   INVALID_REQUEST_CODE,
   SESSION_BUFFER_FULL_CODE,
   UNCAUGHT_ERROR_CODE,
@@ -31,6 +38,8 @@ export interface ResultSink {
   /** @returns true if nobody has read it yet */
   push(result: Result<unknown, ErrorPayload>, cost?: number): boolean;
   close(): void;
+  /** The session ended under the call. Returns true if somebody makes it again: then there is no result yet. */
+  onSessionEnd?(end: SessionEnd, port: SessionPort): boolean;
 }
 
 /** Which procedure is called, and in which way. */
@@ -52,6 +61,7 @@ export class ClientCall extends CallLifecycle implements WriteTarget<unknown> {
   readonly #logger: Logger;
   #deadlineAt: number | undefined;
   #stopListening: (() => void) | undefined;
+  #isMadeAgain = false;
 
   constructor(port: SessionPort, streamId: string, span: TracedSpan, kind: CallKind, sink: ResultSink, logger: Logger) {
     super(port, streamId, span);
@@ -66,7 +76,7 @@ export class ClientCall extends CallLifecycle implements WriteTarget<unknown> {
    * Sends the opening message. If the session refuses it, the call ends with an error result.
    * @throws {CodecError} if `init` cannot be encoded: a mistake of its caller
    */
-  open(init: unknown, { signal, timeoutMs = Infinity }: CallOptions): void {
+  open(init: unknown, { signal, timeoutMs = Infinity }: CallOptions, callKey?: CallKey | undefined): void {
     const { streamId, port } = this;
     const { serviceName, procedureName, closesRequest } = this.#kind;
     if (timeoutMs !== Infinity) this.#deadlineAt = port.clock.now() + timeoutMs;
@@ -79,6 +89,7 @@ export class ClientCall extends CallLifecycle implements WriteTarget<unknown> {
         procedureName,
         tracing: this.span.propagation,
         deadlineAt: this.#deadlineAt,
+        callKey,
         payload: init,
       });
     } catch (error) {
@@ -118,6 +129,9 @@ export class ClientCall extends CallLifecycle implements WriteTarget<unknown> {
   }
 
   onSessionEnd(end: SessionEnd): void {
+    if (end.code === 'idempotency_unsupported')
+      return this.finish({ code: IDEMPOTENCY_UNSUPPORTED_CODE, message: end.message });
+    this.#isMadeAgain = this.#sink.onSessionEnd?.(end, this.port) ?? false;
     const message = `${this.port.to} unexpectedly disconnected: ${end.message}`;
     this.finish({ code: UNEXPECTED_DISCONNECT_CODE, message });
   }
@@ -151,6 +165,7 @@ export class ClientCall extends CallLifecycle implements WriteTarget<unknown> {
   protected override onEnded(error: ErrorPayload | undefined): void {
     this.#stopListening?.();
     this.#log('debug', 'call ended', error?.code);
+    if (this.#isMadeAgain) return;
     if (error !== undefined) this.#sink.push(Err(error));
     this.#sink.close();
     this.writable?.end(error?.message ?? 'it is complete');
@@ -213,6 +228,7 @@ function refusalOf(error: unknown): ErrorPayload | undefined {
   if (!(error instanceof HoldfastError)) return undefined;
   const { message } = error;
   if (error instanceof SessionBufferFullError) return { code: SESSION_BUFFER_FULL_CODE, message };
+  if (error instanceof IdempotencyUnsupportedError) return { code: IDEMPOTENCY_UNSUPPORTED_CODE, message };
   if (error instanceof SessionClosedError) return { code: UNEXPECTED_DISCONNECT_CODE, message };
   return { code: INVALID_REQUEST_CODE, message };
 }

@@ -1,4 +1,4 @@
-import type { CallOptions } from './callOptions.ts';
+import type { CallOptions, UnkeyedCallOptions } from './callOptions.ts';
 import type { ReaderError } from './errors.ts';
 import type { Readable } from './readable.ts';
 import type { Result } from './result.ts';
@@ -14,20 +14,20 @@ export interface RpcClient<Init, Data, Errors> {
 export interface UploadClient<Init, Request, Data, Errors> {
   upload(
     init: Init,
-    options?: CallOptions | undefined,
+    options?: UnkeyedCallOptions | undefined,
   ): { reqWritable: Writable<Request>; finalize: () => Promise<Result<Data, Errors>> };
 }
 
 /** Calls a subscription. */
 export interface SubscriptionClient<Init, Data, Errors> {
-  subscribe(init: Init, options?: CallOptions | undefined): { resReadable: Readable<Data, Errors> };
+  subscribe(init: Init, options?: UnkeyedCallOptions | undefined): { resReadable: Readable<Data, Errors> };
 }
 
 /** Calls a stream. */
 export interface StreamClient<Init, Request, Data, Errors> {
   stream(
     init: Init,
-    options?: CallOptions | undefined,
+    options?: UnkeyedCallOptions | undefined,
   ): { reqWritable: Writable<Request>; resReadable: Readable<Data, Errors> };
 }
 

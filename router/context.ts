@@ -2,7 +2,7 @@ import type { Clock } from '../transport/clock.ts';
 import type { SessionPort } from '../transport/stream.ts';
 import type { Span, TracedSpan } from '../transport/telemetry.ts';
 import type { CallEnd, Cleanup } from './callEnd.ts';
-import type { CallOptions } from './callOptions.ts';
+import type { UnkeyedCallOptions } from './callOptions.ts';
 import { CANCEL_CODE, type CancelError } from './errors.ts';
 import { Err, type ErrResult } from './result.ts';
 
@@ -25,7 +25,7 @@ export interface CallContext<State, Metadata> {
   /** The call's span; one that does nothing where nobody traces. */
   readonly span: Span;
   /** For a call upstream on behalf of this one: its signal, and the time that is left. */
-  readonly callOptions: CallOptions;
+  readonly callOptions: UnkeyedCallOptions;
   /** Ends the call: the caller gets `CANCEL` with `message`. Returns that error, so that a handler may return it. */
   readonly cancel: (message?: string | undefined) => ErrResult<CancelError>;
   /**
@@ -90,7 +90,7 @@ export class HandlerContext implements CallContext<unknown, unknown> {
   get span(): Span {
     return this.#call.span.span;
   }
-  get callOptions(): CallOptions {
+  get callOptions(): UnkeyedCallOptions {
     const { deadlineAt, port } = this.#call;
     const timeoutMs = deadlineAt === undefined ? undefined : Math.max(0, deadlineAt - port.clock.now());
     return { signal: this.signal, timeoutMs };

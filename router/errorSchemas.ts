@@ -2,7 +2,11 @@ import { Kind, type TLiteral, type TNever, type TSchema, type TString, type TUni
 import {
   CANCEL_CODE,
   DEADLINE_EXCEEDED_CODE,
+  IDEMPOTENCY_KEY_REUSED_CODE,
+  IDEMPOTENCY_STORE_FULL_CODE,
+  IDEMPOTENCY_UNSUPPORTED_CODE,
   INVALID_REQUEST_CODE,
+  OUTCOME_UNKNOWN_CODE,
   SESSION_BUFFER_FULL_CODE,
   UNCAUGHT_ERROR_CODE,
   UNEXPECTED_DISCONNECT_CODE,
@@ -48,6 +52,15 @@ export const ReaderErrorSchema = Type.Union([
   reservedError(CANCEL_CODE),
   reservedError(DEADLINE_EXCEEDED_CODE),
   reservedError(SESSION_BUFFER_FULL_CODE),
+  Type.Object({
+    code: Type.Union([
+      Type.Literal(OUTCOME_UNKNOWN_CODE),
+      Type.Literal(IDEMPOTENCY_KEY_REUSED_CODE),
+      Type.Literal(IDEMPOTENCY_STORE_FULL_CODE),
+      Type.Literal(IDEMPOTENCY_UNSUPPORTED_CODE),
+    ]),
+    message: Type.String(),
+  }),
 ]);
 
 /** The type of {@link ReaderErrorSchema}. */

@@ -17,6 +17,14 @@ export const CANCEL_CODE = 'CANCEL';
 export const DEADLINE_EXCEEDED_CODE = 'DEADLINE_EXCEEDED';
 /** The session holds too much that the peer has not confirmed. On the wire only between peers with extensions. */
 export const SESSION_BUFFER_FULL_CODE = 'SESSION_BUFFER_FULL';
+/** An earlier attempt of a call with an idempotency key may have been executed, and nobody can tell; this one was not. */
+export const OUTCOME_UNKNOWN_CODE = 'OUTCOME_UNKNOWN';
+/** The idempotency key belongs to another request. Nothing was executed. */
+export const IDEMPOTENCY_KEY_REUSED_CODE = 'IDEMPOTENCY_KEY_REUSED';
+/** The server has no room to remember another call with an idempotency key. Nothing was executed. */
+export const IDEMPOTENCY_STORE_FULL_CODE = 'IDEMPOTENCY_STORE_FULL';
+/** The server keeps no outcomes. Nothing was sent. Never on the wire. */
+export const IDEMPOTENCY_UNSUPPORTED_CODE = 'IDEMPOTENCY_UNSUPPORTED';
 /** The readable was broken by its own reader. Never on the wire. */
 export const READABLE_BROKEN_CODE = 'READABLE_BROKEN';
 
@@ -52,7 +60,18 @@ export type ReaderError =
   | { code: typeof INVALID_REQUEST_CODE; message: string; extras?: ValidationErrors | undefined }
   | CancelError
   | { code: typeof DEADLINE_EXCEEDED_CODE; message: string }
-  | { code: typeof SESSION_BUFFER_FULL_CODE; message: string };
+  | { code: typeof SESSION_BUFFER_FULL_CODE; message: string }
+  | IdempotencyError;
+
+/** What only a call with an idempotency key can fail with. */
+export type IdempotencyError = {
+  code:
+    | typeof OUTCOME_UNKNOWN_CODE
+    | typeof IDEMPOTENCY_KEY_REUSED_CODE
+    | typeof IDEMPOTENCY_STORE_FULL_CODE
+    | typeof IDEMPOTENCY_UNSUPPORTED_CODE;
+  message: string;
+};
 
 /** What a reader gets that waits for a value of a readable which is broken meanwhile. */
 export type ReadableBrokenError = { code: typeof READABLE_BROKEN_CODE; message: string };

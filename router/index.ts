@@ -3,7 +3,7 @@ export { type CancelTimer, type Clock, systemClock } from '../transport/clock.ts
 // And whose errors and checks of payloads are of one kind with everybody's.
 export { HoldfastError } from '../transport/errors.ts';
 export { broadcast } from './broadcast.ts';
-export type { CallOptions } from './callOptions.ts';
+export type { CallOptions, UnkeyedCallOptions } from './callOptions.ts';
 export { type ClientOptions, createClient } from './client.ts';
 export type {
   Client,
@@ -30,8 +30,13 @@ export {
   type CancelError,
   DEADLINE_EXCEEDED_CODE,
   type ErrorPayload,
+  IDEMPOTENCY_KEY_REUSED_CODE,
+  IDEMPOTENCY_STORE_FULL_CODE,
+  IDEMPOTENCY_UNSUPPORTED_CODE,
+  type IdempotencyError,
   INVALID_REQUEST_CODE,
   MiddlewareError,
+  OUTCOME_UNKNOWN_CODE,
   READABLE_BROKEN_CODE,
   type ReadableBrokenError,
   ReadableLockedError,
@@ -44,6 +49,13 @@ export {
   WriteAfterCloseError,
 } from './errors.ts';
 export { type ClientHandshakeOptions, createClientHandshakeOptions } from './handshake.ts';
+export type { ClaimAnswer, IdempotencyClaim, IdempotencyStore } from './idempotencyStore.ts';
+export type { IdempotencyOptions } from './keyedCalls.ts';
+export {
+  IdempotencyStoreFullError,
+  MemoryIdempotencyStore,
+  type MemoryIdempotencyStoreOptions,
+} from './memoryIdempotencyStore.ts';
 export type { CallOutcome, Middleware, MiddlewareArgs } from './middleware.ts';
 export {
   type HandlerResult,

@@ -7,6 +7,7 @@ import {
 } from '../transport/message.ts';
 import type { ContextFactory } from './context.ts';
 import { type ErrorPayload, INVALID_REQUEST_CODE, type ValidationErrors } from './errors.ts';
+import { keyFault } from './idempotencyKey.ts';
 import type { AnyMiddleware } from './middleware.ts';
 import type { ProcedureKind } from './procedures.ts';
 import { type CompiledSchema, describeErrors } from './schema.ts';
@@ -87,6 +88,10 @@ export function openCall(
   if (procedure === undefined) {
     return rejected(`couldn't find a matching procedure for ${show(serviceName)}.${show(procedureName)}`);
   }
+  const { callKey } = message;
+  if (callKey !== undefined && procedure.type !== 'rpc') return rejected('an idempotency key is for an rpc');
+  const fault = callKey === undefined ? undefined : keyFault(callKey.key);
+  if (fault !== undefined) return rejected(fault);
   if (procedure.init.check(message.payload)) return { kind: 'call', procedure };
   const errors = procedure.init.errors(message.payload);
   return { kind: 'rejected', error: invalidPayload('procedure init failed validation', errors, speaksExtensions) };

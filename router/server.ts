@@ -1,8 +1,10 @@
 import type { Clock } from '../transport/clock.ts';
 import { InvalidOptionsError } from '../transport/errors.ts';
+import type { LogFields, LogLevel } from '../transport/log.ts';
 import type { ServerTransport } from '../transport/server.ts';
 import { CallList } from './callList.ts';
 import { CANCEL_CODE } from './errors.ts';
+import { type IdempotencyOptions, KeyedCalls, type KeyedCallsHost } from './keyedCalls.ts';
 import type { AnyMiddleware, Middleware } from './middleware.ts';
 import type { Routes } from './openCall.ts';
 import { createRoutes } from './routes.ts';
@@ -33,7 +35,7 @@ export interface Server<Services extends AnyServiceSchemaMap> {
   readonly running: number;
   /**
    * Ends every open call with `CANCEL`, answers every later one so, waits for handlers and cleanups (up to
-   * `closeTimeoutMs`), then disposes of the states. The transports stay open. Calling it again returns the same promise.
+   * `closeTimeoutMs`), then disposes of the states. Calls with a key are told what came of them, or `OUTCOME_UNKNOWN`. The transports stay open. Calling it again returns the same promise.
    */
   close(): Promise<void>;
 }
@@ -51,6 +53,11 @@ export interface CommonServerOptions<Context extends object, Metadata> {
   exposeErrorMessages?: boolean | undefined;
   /** How many ended streams a session remembers, so that late messages are not answered with errors. 200. */
   maxCancelledStreams?: number | undefined;
+  /**
+   * Makes rpcs with an `idempotencyKey` repeatable: one that is called again has its effect once, and gets the outcome of
+   * then. Without it they are refused by clients, and nothing is sent.
+   */
+  idempotency?: IdempotencyOptions | undefined;
   /** How long {@link Server.close} waits for handlers whose calls it ended. 1 000. */
   closeTimeoutMs?: number | undefined;
 }
@@ -93,15 +100,16 @@ interface SettledOptions extends Omit<CommonServerOptions<object, object>, 'midd
 const DEFAULT_MAX_CANCELLED_STREAMS = 200;
 const DEFAULT_CLOSE_TIMEOUT_MS = 1_000;
 
-class ServiceServer implements Server<AnyServiceSchemaMap>, ServerCore {
+class ServiceServer implements Server<AnyServiceSchemaMap>, ServerCore, KeyedCallsHost {
   readonly services: Record<string, Service<object, object>>;
   readonly routes: Routes;
   readonly exposeErrorMessages: boolean;
   readonly stripUndeclared: boolean;
   readonly maxCancelledStreams: number;
+  readonly keyedCalls: KeyedCalls | undefined;
   readonly #calls = new CallList();
   readonly #bindings: ServerBinding[] = [];
-  readonly #clock: Clock;
+  readonly clock: Clock;
   readonly #closeTimeoutMs: number;
   #running = 0;
   #onIdle: (() => void) | undefined;
@@ -110,7 +118,7 @@ class ServiceServer implements Server<AnyServiceSchemaMap>, ServerCore {
   constructor(transports: readonly ServerTransport[], schemas: AnyServiceSchemaMap, options: SettledOptions) {
     const [first] = transports;
     if (first === undefined) throw new InvalidOptionsError('a server needs at least one transport');
-    this.#clock = first.clock;
+    this.clock = first.clock;
     this.exposeErrorMessages = options.exposeErrorMessages ?? false;
     this.stripUndeclared = options.stripUndeclaredResponseProperties ?? false;
     this.maxCancelledStreams = options.maxCancelledStreams ?? DEFAULT_MAX_CANCELLED_STREAMS;
@@ -118,12 +126,15 @@ class ServiceServer implements Server<AnyServiceSchemaMap>, ServerCore {
     const live = createRoutes(schemas, options.extendedContext ?? {}, options.middlewares ?? []);
     this.routes = live.routes;
     this.services = live.services;
+    this.keyedCalls = options.idempotency === undefined ? undefined : new KeyedCalls(this, options.idempotency);
     try {
       for (const transport of transports) this.#bindings.push(new ServerBinding(this, transport));
     } catch (error) {
       for (const binding of this.#bindings) binding.unbind(); // all of them or none
+      this.keyedCalls?.close();
       throw error;
     }
+    for (const transport of transports) transport.setIdempotency(this.keyedCalls?.terms);
     if (options.handshakeOptions === undefined) return;
     for (const transport of transports) transport.setHandshake(options.handshakeOptions);
   }
@@ -164,15 +175,24 @@ class ServiceServer implements Server<AnyServiceSchemaMap>, ServerCore {
     if (this.#running === 0) this.#onIdle?.();
   }
 
+  log(level: LogLevel, message: string, fields: LogFields): void {
+    // Every transport has its own logger, and may have another sink.
+    for (const binding of this.#bindings) binding.log(level, message, fields);
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
   async #close(): Promise<void> {
-    for (const call of this.#calls.all()) call.cancel({ code: CANCEL_CODE, message: 'server is closing' });
+    const message = 'server is closing';
+    // What came of a call with a key is still said: whoever hears nothing would not know.
+    for (const call of this.#calls.all()) if (!call.isKeyed) call.cancel({ code: CANCEL_CODE, message });
+    this.keyedCalls?.abort(message);
     for (const binding of this.#bindings) binding.refuse();
     await this.#idle();
+    this.keyedCalls?.close();
     for (const [name, { state }] of Object.entries(this.services)) await this.#dispose(name, state);
   }
 
@@ -180,7 +200,7 @@ class ServiceServer implements Server<AnyServiceSchemaMap>, ServerCore {
   #idle(): Promise<void> {
     if (this.#running === 0) return Promise.resolve();
     return new Promise((resolve) => {
-      const stop = this.#clock.after(this.#closeTimeoutMs, resolve);
+      const stop = this.clock.after(this.#closeTimeoutMs, resolve);
       this.#onIdle = () => {
         stop();
         resolve();
@@ -196,8 +216,7 @@ class ServiceServer implements Server<AnyServiceSchemaMap>, ServerCore {
       if (disposeAsync !== undefined) await disposeAsync.call(state);
       else dispose?.call(state);
     } catch (error) {
-      for (const binding of this.#bindings)
-        binding.log('error', 'disposing of a state failed', { service: name, error });
+      this.log('error', 'disposing of a state failed', { service: name, error });
     }
   }
 }

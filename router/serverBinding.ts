@@ -5,6 +5,7 @@ import type { SessionPort, StreamOpener } from '../transport/stream.ts';
 import type { Telemetry } from '../transport/telemetry.ts';
 import { sendOrEnd } from './callLifecycle.ts';
 import { CANCEL_CODE, type ErrorPayload, INVALID_REQUEST_CODE, UNCAUGHT_ERROR_CODE } from './errors.ts';
+import { type KeyedCalls, outcomeUnknown } from './keyedCalls.ts';
 import { type LiveProcedure, MAX_STREAM_ID_LENGTH, type Opening, openCall, type Routes } from './openCall.ts';
 import { Err } from './result.ts';
 import { type CallHost, ServerCall } from './serverCall.ts';
@@ -16,6 +17,7 @@ export interface ServerCore {
   readonly exposeErrorMessages: boolean;
   readonly stripUndeclared: boolean;
   readonly maxCancelledStreams: number;
+  readonly keyedCalls: KeyedCalls | undefined;
   added(call: ServerCall): void;
   removed(call: ServerCall): void;
   began(): void;
@@ -27,9 +29,12 @@ const refusals = new WeakMap<ServerTransport, () => void>();
 
 /** Answers every new call of a closed server: without it a client would wait for ever. */
 class Refusal implements StreamOpener {
-  onUnclaimedMessage(port: SessionPort, { streamId, controlFlags }: IncomingMessage): void {
+  onUnclaimedMessage(port: SessionPort, { streamId, controlFlags, callKey }: IncomingMessage): void {
     if (!isStreamOpen(controlFlags) || isStreamCancel(controlFlags)) return;
-    sendCancel(port, streamId, { code: CANCEL_CODE, message: 'server is closed' });
+    // Nothing is executed here, but an earlier attempt may have been.
+    const isRepeat = callKey?.first !== undefined;
+    const message = 'server is closed';
+    sendCancel(port, streamId, isRepeat ? outcomeUnknown(message) : { code: CANCEL_CODE, message });
   }
 
   onSessionEnded(): void {}
@@ -61,6 +66,10 @@ export class ServerBinding implements StreamOpener, CallHost {
 
   get exposeErrorMessages(): boolean {
     return this.#server.exposeErrorMessages;
+  }
+
+  get keyedCalls(): KeyedCalls | undefined {
+    return this.#server.keyedCalls;
   }
 
   get stripUndeclared(): boolean {

@@ -1,6 +1,7 @@
 import { SessionBufferFullError } from '../transport/errors.ts';
 import type { Logger, LogLevel } from '../transport/log.ts';
 import {
+  type CallKey,
   ControlFlags,
   cancelMessage,
   closeMessage,
@@ -20,10 +21,13 @@ import {
   CANCEL_CODE,
   type ErrorPayload,
   INVALID_REQUEST_CODE,
+  OUTCOME_UNKNOWN_CODE,
   UNCAUGHT_ERROR_CODE,
   UNEXPECTED_DISCONNECT_CODE,
 } from './errors.ts';
 import { type HandlerArgs, runHandler, runWithMiddlewares } from './handlerRun.ts';
+import { type KeyedCalls, outcomeUnknown } from './keyedCalls.ts';
+import type { Attempt, KeyedRun } from './keyedRun.ts';
 import { invalidPayload, type LiveProcedure } from './openCall.ts';
 import { ReadableQueue } from './readable.ts';
 import { type AnyResult, InvalidResponseError, isCancellation, judgeResponse, unsendable } from './response.ts';
@@ -38,6 +42,8 @@ export interface CallHost {
   readonly telemetry: Telemetry;
   readonly exposeErrorMessages: boolean;
   readonly stripUndeclared: boolean;
+  /** Undefined where outcomes are not kept. */
+  readonly keyedCalls: KeyedCalls | undefined;
   /** @param mayHearMore the client may have sent more before it knows of the end */
   onCallEnded(call: ServerCall, mayHearMore: boolean): void;
   /** Something of a call begins that outlives its end: its handler, its cleanups. */
@@ -47,7 +53,7 @@ export interface CallHost {
 }
 
 /** One call on the server: from its opening message to its end. */
-export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>, ContextSource {
+export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>, ContextSource, Attempt {
   readonly procedure: LiveProcedure;
   readonly deadlineAt: number | undefined;
   readonly end: CallEnd;
@@ -57,7 +63,10 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
   nextCall: ServerCall | undefined;
   isListed = false;
   readonly #host: CallHost;
-  readonly #reqInit: unknown;
+  readonly reqInit: unknown;
+  readonly #callKey: CallKey | undefined;
+  /** Of a call with a key: the run whose outcome it waits for. */
+  #run: KeyedRun | undefined;
   readonly #readable: ReadableQueue<unknown, ErrorPayload> | undefined;
   readonly #writable: WritableHalf<AnyResult> | undefined;
   #endedWith: ErrorPayload | undefined;
@@ -71,7 +80,8 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
     this.procedure = procedure;
     this.deadlineAt = opening.deadlineAt;
     this.#host = host;
-    this.#reqInit = opening.payload;
+    this.reqInit = opening.payload;
+    this.#callKey = opening.callKey;
     this.end = new CallEnd((error) => this.#log('error', 'a deferred cleanup failed', error));
     this.ctx = procedure.createContext(this);
     this.#readable =
@@ -87,10 +97,11 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
       if (remaining <= 0) return this.#deadlineElapsed();
       this.armDeadline(remaining, () => this.#deadlineElapsed());
     }
+    if (this.#callKey !== undefined) return this.#takeOutcome(this.#callKey);
     this.#host.began();
     let outcome: unknown;
     try {
-      outcome = this.span.run(() => this.#run());
+      outcome = this.span.run(() => this.#runHandler());
     } catch (error) {
       this.#handlerThrew(error);
       return this.#host.done();
@@ -107,6 +118,28 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
     if (this.hasEnded) return;
     this.sendControl(cancelMessage(this.streamId, Err(error)));
     this.finish(error);
+  }
+
+  /** True for a call whose handler runs apart from it. */
+  get isKeyed(): boolean {
+    return this.#callKey !== undefined;
+  }
+
+  answer(result: AnyResult): void {
+    if (!this.isResponseOpen) return;
+    if (!result.ok && REFUSALS.has(result.payload.code)) return this.cancel(result.payload);
+    if (this.#transmit(result, ControlFlags.StreamClose)) this.finish(undefined);
+  }
+
+  refuse(error: ErrorPayload): void {
+    this.cancel(error);
+  }
+
+  #takeOutcome(callKey: CallKey): void {
+    const { keyedCalls } = this.#host;
+    if (keyedCalls === undefined)
+      return this.refuse(callKey.first === undefined ? KEPT_NOWHERE : outcomeUnknown('this server keeps no outcomes'));
+    this.#run = keyedCalls.take(this, callKey);
   }
 
   cancelByHandler(message: string): void {
@@ -171,6 +204,7 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
   }
 
   protected override onEnded(error: ErrorPayload | undefined, requestWasOpen: boolean): void {
+    this.#run?.leave(this);
     this.#endedWith = error ?? COMPLETE;
     const reason = error?.message ?? 'it is complete';
     if (error !== undefined && requestWasOpen) this.#readable?.push(Err(error));
@@ -205,10 +239,10 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
     this.closeRequestHalf();
   }
 
-  #run(): unknown {
+  #runHandler(): unknown {
     const args: HandlerArgs = {
       ctx: this.ctx,
-      reqInit: this.#reqInit,
+      reqInit: this.reqInit,
       reqReadable: this.#readable,
       resWritable: this.#writable,
     };
@@ -321,6 +355,15 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
 
 /** What a middleware is told that comes too late to run the handler of a call that went well. */
 const COMPLETE: ErrorPayload = Object.freeze({ code: CANCEL_CODE, message: 'the call is complete' });
+
+/** Outcomes that are no answer of the handler's own, and go out as they do without a key. */
+const REFUSALS: ReadonlySet<string> = new Set([UNCAUGHT_ERROR_CODE, OUTCOME_UNKNOWN_CODE]);
+
+/** A session may have agreed on keys with another server on the same transport. */
+const KEPT_NOWHERE: ErrorPayload = Object.freeze({
+  code: INVALID_REQUEST_CODE,
+  message: 'this server keeps no outcomes of calls with an idempotency key',
+});
 
 /** Exactly the close control: a last value may have a `type` of its own. */
 function isBareClose(payload: unknown): boolean {

@@ -1,5 +1,6 @@
 import type { ClientTransport } from '../transport/client.ts';
 import { InvalidOptionsError, TransportClosedError } from '../transport/errors.ts';
+import type { CallKey } from '../transport/message.ts';
 import type { SessionPort } from '../transport/stream.ts';
 import type { CallOptions } from './callOptions.ts';
 import { CANCELLED, type CallKind, ClientCall, deadlineExceeded, type ResultSink } from './clientCall.ts';
@@ -63,6 +64,8 @@ function lineFor(caller: Caller, options: CallOptions): Line {
   if (timeoutMs !== undefined && !(timeoutMs >= 0)) {
     throw new InvalidOptionsError(`timeoutMs must be a number from 0, got ${timeoutMs}`);
   }
+  if (options.idempotencyKey !== undefined)
+    throw new InvalidOptionsError('idempotencyKey is for an rpc: other calls cannot be repeated');
   if (signal?.aborted === true) return { error: CANCELLED };
   if (timeoutMs === 0) return { error: deadlineExceeded(timeoutMs) };
   return findLine(caller, options);
@@ -79,6 +82,7 @@ export function startCall(
   init: unknown,
   options: CallOptions,
   sink: ResultSink,
+  callKey?: CallKey | undefined,
 ): ClientCall | undefined {
   const line = lineFor(caller, options);
   if ('error' in line) {
@@ -94,6 +98,6 @@ export function startCall(
     'holdfast.session_id': port.id,
   });
   const call = new ClientCall(port, streamId, span, kind, sink, transport.logger);
-  call.open(init, options);
+  call.open(init, options, callKey);
   return call;
 }
