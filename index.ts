@@ -36,6 +36,7 @@ export {
   IDEMPOTENCY_UNSUPPORTED_CODE,
   type IdempotencyClaim,
   type IdempotencyError,
+  type IdempotencyLimitOptions,
   type IdempotencyOptions,
   type IdempotencyStore,
   IdempotencyStoreFullError,

@@ -49,6 +49,12 @@ export {
   WriteAfterCloseError,
 } from './errors.ts';
 export { type ClientHandshakeOptions, createClientHandshakeOptions } from './handshake.ts';
+export {
+  entryBytes,
+  type IdempotencyLimitOptions,
+  IdempotencyLimits,
+  type IdempotencyUsage,
+} from './idempotencyLimits.ts';
 export type { ClaimAnswer, IdempotencyClaim, IdempotencyStore } from './idempotencyStore.ts';
 export type { IdempotencyOptions } from './keyedCalls.ts';
 export {

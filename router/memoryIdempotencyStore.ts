@@ -1,15 +1,15 @@
 import { type Clock, systemClock } from '../transport/clock.ts';
-import { HoldfastError, InvalidOptionsError } from '../transport/errors.ts';
+import { HoldfastError } from '../transport/errors.ts';
+import {
+  entryBytes,
+  type IdempotencyLimitOptions,
+  IdempotencyLimits,
+  type IdempotencyUsage,
+} from './idempotencyLimits.ts';
 import type { ClaimAnswer, IdempotencyClaim, IdempotencyStore } from './idempotencyStore.ts';
 
-/** Options of {@link MemoryIdempotencyStore}. */
-export interface MemoryIdempotencyStoreOptions {
-  /** Calls it remembers. 100 000. */
-  maxEntries?: number | undefined;
-  /** What they take together: names, outcomes, and 256 bytes for each. 64 MiB. */
-  maxBytes?: number | undefined;
-  /** The part of both that one principal may take, above 0 and at most 1. An eighth. */
-  maxPrincipalShare?: number | undefined;
+/** Options of {@link MemoryIdempotencyStore}: 100 000 entries, 64 MiB. */
+export interface MemoryIdempotencyStoreOptions extends IdempotencyLimitOptions {
   /** Makes the instance. Default: the platform's. */
   clock?: Clock | undefined;
 }
@@ -21,21 +21,14 @@ export class IdempotencyStoreFullError extends HoldfastError {
   }
 }
 
-/** The objects around an entry, and its hash. */
-const ENTRY_BYTES = 256;
-/** Of a UTF-16 unit. */
-const UNIT_BYTES = 2;
+const DEFAULTS = { maxEntries: 100_000, maxBytes: 64 * 1024 * 1024 };
+const NOTHING: Readonly<IdempotencyUsage> = Object.freeze({ entries: 0, bytes: 0 });
 
 interface Entry {
   readonly principal: string;
   readonly requestHash: string;
   expiresAt: number;
   outcome: Uint8Array | undefined;
-  bytes: number;
-}
-
-interface Usage {
-  entries: number;
   bytes: number;
 }
 
@@ -46,30 +39,15 @@ interface Usage {
 export class MemoryIdempotencyStore implements IdempotencyStore {
   readonly instance: string;
   readonly isDurable = false;
-  readonly #all: Usage = { entries: 0, bytes: 0 };
+  readonly #all: IdempotencyUsage = { ...NOTHING };
   readonly #entries = new Map<string, Entry>();
-  readonly #principals = new Map<string, Usage>();
-  readonly #most: Usage;
-  readonly #mostOfOne: Usage;
+  readonly #principals = new Map<string, IdempotencyUsage>();
+  readonly #limits: IdempotencyLimits;
 
   /** @throws {InvalidOptionsError} */
-  constructor({
-    maxEntries = 100_000,
-    maxBytes = 64 * 1024 * 1024,
-    maxPrincipalShare = 1 / 8,
-    clock = systemClock,
-  }: MemoryIdempotencyStoreOptions = {}) {
-    for (const [name, value] of Object.entries({ maxEntries, maxBytes })) {
-      if (!Number.isSafeInteger(value) || value < 1)
-        throw new InvalidOptionsError(`${name} must be an integer from 1, got ${value}`);
-    }
-    if (!(maxPrincipalShare > 0 && maxPrincipalShare <= 1))
-      throw new InvalidOptionsError(`maxPrincipalShare must be above 0 and at most 1, got ${maxPrincipalShare}`);
-    this.#most = { entries: maxEntries, bytes: maxBytes };
-    this.#mostOfOne = {
-      entries: Math.max(1, Math.floor(maxEntries * maxPrincipalShare)),
-      bytes: Math.floor(maxBytes * maxPrincipalShare),
-    };
+  constructor(options: MemoryIdempotencyStoreOptions = {}) {
+    const { clock = systemClock } = options;
+    this.#limits = new IdempotencyLimits(options, DEFAULTS);
     this.instance = clock.id() + clock.id();
   }
 
@@ -83,32 +61,28 @@ export class MemoryIdempotencyStore implements IdempotencyStore {
     return this.#all.bytes;
   }
 
-  claim({ id, principal, requestHash, expiresAt }: IdempotencyClaim, now: number): ClaimAnswer {
-    const known = this.#entries.get(id);
+  claim(claim: IdempotencyClaim, now: number): ClaimAnswer {
+    const known = this.#entries.get(claim.id);
     if (known !== undefined && known.expiresAt > now)
       return { kind: 'known', requestHash: known.requestHash, outcome: known.outcome };
-    if (known !== undefined) this.#forget(id, known);
-    const bytes = ENTRY_BYTES + UNIT_BYTES * (id.length + principal.length);
-    const message = this.#whatIsFull(principal, 1, bytes);
-    if (message !== undefined) return { kind: 'full', message };
-    this.#entries.set(id, { principal, requestHash, expiresAt, outcome: undefined, bytes });
-    this.#count(principal, 1, bytes);
-    return { kind: 'claimed' };
+    if (known !== undefined) this.#forget(claim.id, known);
+    const message = this.#add(claim);
+    return message === undefined ? { kind: 'claimed' } : { kind: 'full', message };
   }
 
   /** @throws {IdempotencyStoreFullError} */
   settle(claim: IdempotencyClaim, outcome: Uint8Array): void {
-    const { id, principal, requestHash, expiresAt } = claim;
-    let entry = this.#entries.get(id);
-    if (entry === undefined) {
-      // It ran for longer than claims are kept.
-      entry = { principal, requestHash, expiresAt, outcome: undefined, bytes: 0 };
-      this.#admit(principal, 1, ENTRY_BYTES + UNIT_BYTES * (id.length + principal.length), entry);
-      this.#entries.set(id, entry);
-    }
-    entry.expiresAt = expiresAt;
-    this.#admit(principal, 0, outcome.length - (entry.outcome?.length ?? 0), entry);
+    // It may have run for longer than claims are kept.
+    const message = this.#entries.has(claim.id) ? undefined : this.#add(claim);
+    const entry = this.#entries.get(claim.id);
+    if (entry === undefined) throw new IdempotencyStoreFullError(message ?? 'there is no room');
+    entry.expiresAt = claim.expiresAt;
+    const more = { entries: 0, bytes: outcome.length - (entry.outcome?.length ?? 0) };
+    const exceeded = this.#limits.exceeded(this.#all, this.#usageOf(entry.principal), more);
+    if (exceeded !== undefined) throw new IdempotencyStoreFullError(exceeded);
     entry.outcome = outcome;
+    entry.bytes += more.bytes;
+    this.#count(entry.principal, more);
   }
 
   prune(now: number): number {
@@ -118,32 +92,28 @@ export class MemoryIdempotencyStore implements IdempotencyStore {
     return this.#all.entries;
   }
 
-  #admit(principal: string, entries: number, bytes: number, entry: Entry): void {
-    const message = this.#whatIsFull(principal, entries, bytes);
-    if (message !== undefined) throw new IdempotencyStoreFullError(message);
-    entry.bytes += bytes;
-    this.#count(principal, entries, bytes);
-  }
-
-  /** Which limit so much more would exceed. */
-  #whatIsFull(principal: string, entries: number, bytes: number): string | undefined {
-    const own = this.#principals.get(principal) ?? { entries: 0, bytes: 0 };
-    if (this.#all.entries + entries > this.#most.entries) return `maxEntries (${this.#most.entries}) is reached`;
-    if (this.#all.bytes + bytes > this.#most.bytes) return `maxBytes (${this.#most.bytes}) is reached`;
-    if (own.entries + entries > this.#mostOfOne.entries)
-      return `one principal's share of maxEntries (${this.#mostOfOne.entries}) is reached`;
-    if (own.bytes + bytes > this.#mostOfOne.bytes)
-      return `one principal's share of maxBytes (${this.#mostOfOne.bytes}) is reached`;
+  /** Returns why it cannot. */
+  #add(claim: IdempotencyClaim): string | undefined {
+    const { id, principal, requestHash, expiresAt } = claim;
+    const more = { entries: 1, bytes: entryBytes(claim) };
+    const exceeded = this.#limits.exceeded(this.#all, this.#usageOf(principal), more);
+    if (exceeded !== undefined) return exceeded;
+    this.#entries.set(id, { principal, requestHash, expiresAt, outcome: undefined, bytes: more.bytes });
+    this.#count(principal, more);
     return undefined;
   }
 
   #forget(id: string, { principal, bytes }: Entry): void {
     this.#entries.delete(id);
-    this.#count(principal, -1, -bytes);
+    this.#count(principal, { entries: -1, bytes: -bytes });
   }
 
-  #count(principal: string, entries: number, bytes: number): void {
-    const own = this.#principals.get(principal) ?? { entries: 0, bytes: 0 };
+  #usageOf(principal: string): Readonly<IdempotencyUsage> {
+    return this.#principals.get(principal) ?? NOTHING;
+  }
+
+  #count(principal: string, { entries, bytes }: IdempotencyUsage): void {
+    const own = this.#principals.get(principal) ?? { ...NOTHING };
     for (const usage of [this.#all, own]) {
       usage.entries += entries;
       usage.bytes += bytes;

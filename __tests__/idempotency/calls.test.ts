@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { JsonCodec } from '../codec/json.ts';
-import { MemoryIdempotencyStore } from '../router/memoryIdempotencyStore.ts';
-import { Err, Ok } from '../router/result.ts';
-import { matrix } from '../testUtil/matrix.ts';
-import { createShopStage } from './support/shop.ts';
+import { JsonCodec } from '../../codec/json.ts';
+import { MemoryIdempotencyStore } from '../../router/memoryIdempotencyStore.ts';
+import { Err, Ok } from '../../router/result.ts';
+import { matrix } from '../../testUtil/matrix.ts';
+import { createShopStage } from '../support/shop.ts';
 
 const everyFraming = matrix.flatMap(({ name, ...options }) =>
   [true, false].map((compact) => ({ name: `${name}${compact ? ' × compact' : ''}`, compact, options })),
