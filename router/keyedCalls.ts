@@ -135,13 +135,13 @@ export class KeyedCalls implements RunHost {
   /** The server closes: handlers are told. What they still make of their calls is kept, and said. */
   abort(message: string): void {
     this.#closedWith = message;
+    this.#stopTimer?.();
+    this.#stopTimer = undefined;
     for (const run of this.#runs.values()) run.abort(message);
   }
 
   /** The time for that is over. */
   close(): void {
-    this.#stopTimer?.();
-    this.#stopTimer = undefined;
     for (const run of this.#runs.values()) run.refuse(outcomeUnknown('the server closed while it ran'));
   }
 

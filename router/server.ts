@@ -131,7 +131,7 @@ class ServiceServer implements Server<AnyServiceSchemaMap>, ServerCore, KeyedCal
       for (const transport of transports) this.#bindings.push(new ServerBinding(this, transport));
     } catch (error) {
       for (const binding of this.#bindings) binding.unbind(); // all of them or none
-      this.keyedCalls?.close();
+      this.keyedCalls?.abort('it was never opened');
       throw error;
     }
     for (const transport of transports) transport.setIdempotency(this.keyedCalls?.terms);

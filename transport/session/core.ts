@@ -180,11 +180,13 @@ export class SessionCore extends SessionReception implements SessionPort {
   }
 
   #failStream(streamId: string, error: unknown): void {
-    const end: SessionEnd =
-      error instanceof IdempotencyUnsupportedError
-        ? { code: 'idempotency_unsupported', message: error.message }
-        : { code: 'closed_locally', message: 'a message could not be encoded' };
-    this.env.logger.log('error', end.message, { sessionId: this.id, streamId, error });
+    const isUnsupported = error instanceof IdempotencyUnsupportedError;
+    const end: SessionEnd = isUnsupported
+      ? { code: 'idempotency_unsupported', message: error.message }
+      : { code: 'closed_locally', message: 'a message could not be encoded' };
+    // Which servers keep outcomes is no fault of this process.
+    if (isUnsupported) this.env.logger.log('warn', end.message, { sessionId: this.id, streamId });
+    else this.env.logger.log('error', end.message, { sessionId: this.id, streamId, error });
     const receiver = this.streams?.get(streamId)?.receiver;
     this.closeStream(streamId);
     if (receiver !== undefined) this.#tellEnd(receiver, end);
