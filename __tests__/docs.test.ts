@@ -40,12 +40,22 @@ test('every test that docs/reliability.md names is there', () => {
   }
 });
 
+test('every test that docs/idempotency.md names is there', () => {
+  const text = readFileSync('docs/idempotency.md', 'utf8');
+  const named = [...text.matchAll(/`(sim\/)?(\w+\.test\.ts)`/g)].map(
+    ([, sim = 'idempotency/', file = '']) => sim + file,
+  );
+  expect(named.length).toBeGreaterThan(10);
+  for (const name of named) expect(existsSync(`__tests__/${name}`), name).toBe(true);
+});
+
 test('every page that a page links to is there', () => {
   const pages = [
     'README.md',
     'PROTOCOL.md',
     'CONTRIBUTING.md',
     'CHANGELOG.md',
+    'docs/idempotency.md',
     'docs/reliability.md',
     'docs/watch.md',
     'docs/consume.md',

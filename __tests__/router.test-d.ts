@@ -128,6 +128,14 @@ describe('a client', () => {
     expectTypeOf(client.math.add).not.toHaveProperty('stream');
     expectTypeOf(client.math.add.rpc).parameter(0).toEqualTypeOf<{ note?: string; n: number }>();
     expectTypeOf(client.math.add.rpc).parameter(1).toEqualTypeOf<CallOptions | undefined>();
+    // Only an rpc can be repeated.
+    expectTypeOf(client.flow.sum.upload).parameter(1).toEqualTypeOf<UnkeyedCallOptions | undefined>();
+    expectTypeOf(client.flow.count.subscribe).parameter(1).toEqualTypeOf<UnkeyedCallOptions | undefined>();
+    expectTypeOf(client.flow.echo.stream).parameter(1).toEqualTypeOf<UnkeyedCallOptions | undefined>();
+    expectTypeOf<UnkeyedCallOptions>().toExtend<CallOptions>();
+    expectTypeOf<{ idempotencyKey: string }>().toExtend<CallOptions>();
+    expectTypeOf<{ idempotencyKey: string }>().not.toExtend<UnkeyedCallOptions>();
+    expectTypeOf<'OUTCOME_UNKNOWN' | 'IDEMPOTENCY_KEY_REUSED'>().toExtend<ReaderError['code']>();
     expectTypeOf(client.math.add.rpc).returns.resolves.toEqualTypeOf<Result<{ result: number }, ReaderError>>();
     expectTypeOf(client.math.divide.rpc).returns.resolves.toEqualTypeOf<
       Result<{ result: number }, DivByZero | ReaderError>

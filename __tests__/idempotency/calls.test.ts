@@ -443,6 +443,47 @@ describe('a call with an idempotency key', () => {
     expect(stage.till.effects).toEqual(['book']);
   });
 
+  test('stays of unknown outcome when the session that would have said so dies, too', async () => {
+    await using set = await opened();
+    const { stage, client, transport } = set;
+    stage.till.hold();
+    const result = client.orders.place.rpc(book, { idempotencyKey: 'a' });
+    await stage.h.settled();
+    stage.crash();
+    stage.open({ store: new MemoryIdempotencyStore(), ttlMs: 60_000 });
+    let deaths = 0;
+    transport.addEventListener('sessionTransition', ({ state }) => {
+      // The repeat has been framed by then, for a memory that never knew of the first attempt.
+      if (state === 'Connected' && deaths++ === 0) transport.hardDisconnect();
+    });
+    await stage.hardReconnect(transport);
+    await stage.hardReconnect(transport);
+    expect(deaths).toBeGreaterThan(1);
+    expect(await result).toEqual(failed('OUTCOME_UNKNOWN'));
+    expect(stage.till.effects).toEqual(['book']);
+  });
+
+  test('makes its client dial no more often than it does anyway', async () => {
+    await using stage = await createShopStage(memory);
+    stage.h.server({ maxSessions: 1 });
+    stage.client({}, 'the one who is let in');
+    await stage.h.settled();
+    const made = { waiting: 0, idle: 0 };
+    const controller = new AbortController();
+    for (const clientId of ['waiting', 'idle'] as const) {
+      const { transport, client } = stage.client({ maxJitterMs: 0 }, clientId);
+      transport.addEventListener('sessionStatus', ({ status }) => {
+        if (status === 'created') made[clientId] += 1;
+      });
+      const { signal } = controller;
+      if (clientId === 'waiting') void client.orders.place.rpc(book, { idempotencyKey: 'a', signal });
+    }
+    await stage.h.advance(120_000);
+    expect(made.idle).toBeGreaterThan(3);
+    expect(made.waiting).toBeLessThanOrEqual(made.idle + 1);
+    controller.abort();
+  });
+
   test('of another kind than an rpc is a mistake of its caller, and an invalid request on the wire', async () => {
     await using set = await opened();
     const { client } = set;
