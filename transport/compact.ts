@@ -173,8 +173,10 @@ export function encodeCompact(
   let at = stream < 0 ? writeText(out, 1, name) : writeVarint(out, 1, stream);
   for (const text of texts) at = writeText(out, at, text);
   if (deadline !== undefined) at = writeVarint(out, at, deadline);
-  out.set(keyed, at);
-  at += keyed.length;
+  if (key !== undefined) {
+    out.set(keyed, at);
+    at += keyed.length;
+  }
   out.set(body, at);
   return out;
 }
