@@ -247,6 +247,17 @@ describe('a call with an idempotency key', () => {
     expect(stage.till.effects).toEqual(['book']);
   });
 
+  test('leaves no timer of its deadline behind', async () => {
+    await using set = await opened();
+    const { stage, client } = set;
+    await client.orders.place.rpc(book, { idempotencyKey: 'a' });
+    await stage.h.settled();
+    const timers = stage.h.clock.pendingTimers;
+    await client.orders.place.rpc(book, { idempotencyKey: 'b', timeoutMs: 60_000 });
+    await stage.h.settled();
+    expect(stage.h.clock.pendingTimers).toBe(timers);
+  });
+
   test('keeps the time its caller gave it over any number of sessions', async () => {
     await using set = await opened();
     const { stage, client, transport } = set;

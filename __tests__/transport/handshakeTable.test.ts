@@ -401,9 +401,17 @@ describe.each(matrix)('extensions over $name', ({ transport, codec }) => {
     // Nor where they are kept in another way than the session was told: it ends, as with a server that restarted.
     server.setIdempotency(kept);
     using second = new BarePeer(await harness.link.dial('SERVER'), codec);
-    expect(await second.handshake({ extensions: { idempotency: {} } })).toMatchObject({
-      code: 'SESSION_STATE_MISMATCH',
-    });
+    const again = { extensions: { idempotency: {} } };
+    expect(await second.handshake(again)).toMatchObject({ code: 'SESSION_STATE_MISMATCH' });
+    using third = new BarePeer(await harness.link.dial('SERVER'), codec);
+    expect(await third.handshake({ ...again, sessionId: 'session-2' })).toMatchObject({ ok: true });
+    for (const change of [{ instance: 'i2' }, { ttlMs: 2_000 }, { durable: true }]) {
+      server.setIdempotency({ ...kept, ...change });
+      using peer = new BarePeer(await harness.link.dial('SERVER'), codec);
+      expect(await peer.handshake({ ...again, sessionId: 'session-2' })).toMatchObject({
+        code: 'SESSION_STATE_MISMATCH',
+      });
+    }
   });
 
   test('what the server has switched off is not accepted', async () => {
