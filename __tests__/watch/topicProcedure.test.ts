@@ -1,7 +1,9 @@
+import Database from 'libsql';
 import { describe, expect, test } from 'vitest';
 import { matrix } from '../../testUtil/matrix.ts';
 import type { TopicMessage, TopicRequest } from '../../watch/messages.ts';
 import { createMirror } from '../../watch/mirror.ts';
+import { SqliteTopicStore } from '../../watch/sqliteStore.ts';
 import { createTopic } from '../../watch/topic.ts';
 import { allExtensions } from '../support/extensions.ts';
 import { DocEvent, type DocProcedureOptions, type ServedDocs, serveDocs } from './support/served.ts';
@@ -401,3 +403,25 @@ test('a source that cannot be read, and a key that throws, end subscriptions, an
       expect(served.server.openCalls).toBe(0);
     },
   ));
+
+test('who subscribes between a commit and its announcement is not told again of what it began behind', async () => {
+  const served = await serveDocs();
+  const db = new Database(':memory:');
+  const store = new SqliteTopicStore(db, { name: 'docs' });
+  await served.restart(createTopic({ event: DocEvent, store, clock: served.h.clock }));
+  const early = subscribe(served);
+  await served.h.settled();
+  db.exec('BEGIN');
+  served.publish(1);
+  await served.h.settled();
+  db.exec('COMMIT');
+  const late = subscribe(served);
+  await served.h.settled();
+  await served.h.advance(10);
+  served.publish(2);
+  await served.h.settled();
+  expect([early.numbers(), late.numbers()]).toEqual([[1, 2], [2]]);
+  await served.stop();
+  db.close();
+  await served.h[Symbol.asyncDispose]();
+});
