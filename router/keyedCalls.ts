@@ -63,7 +63,7 @@ export class KeyedCalls implements RunHost {
   /** From before the claim until the outcome is kept. */
   readonly #runs = new Map<string, KeyedRun>();
   #stopTimer: CancelTimer | undefined;
-  #closedWith: string | undefined;
+  #isClosed = false;
 
   /** @throws {InvalidOptionsError} */
   constructor(host: KeyedCallsHost, { store, ttlMs = DEFAULT_TTL_MS }: IdempotencyOptions) {
@@ -134,7 +134,7 @@ export class KeyedCalls implements RunHost {
 
   /** The server closes: handlers are told. What they still make of their calls is kept, and said. */
   abort(message: string): void {
-    this.#closedWith = message;
+    this.#isClosed = true;
     this.#stopTimer?.();
     this.#stopTimer = undefined;
     for (const run of this.#runs.values()) run.abort(message);
@@ -200,7 +200,6 @@ export class KeyedCalls implements RunHost {
   }
 
   async #execute(run: KeyedRun): Promise<AnyResult> {
-    if (this.#closedWith !== undefined) run.abort(this.#closedWith);
     const outcome = await run.execute();
     let bytes: Uint8Array;
     try {
@@ -233,7 +232,7 @@ export class KeyedCalls implements RunHost {
   }
 
   #armTimer(): void {
-    if (this.#stopTimer !== undefined || this.#closedWith !== undefined) return;
+    if (this.#stopTimer !== undefined || this.#isClosed) return;
     this.#stopTimer = this.#host.clock.after(this.#pruneMs, () => {
       this.#stopTimer = undefined;
       void this.#prune();
