@@ -8,7 +8,7 @@ import { temporaryFolder } from './support/stage.ts';
 test('a process killed at any of many moments, and one that goes on: every transactional effect happens once', async () => {
   const moments = await countMoments();
   // All of them are tried in crash.slow.test.ts.
-  const stride = Math.ceil(moments / 16);
+  const stride = Math.ceil(moments / 8);
   for (let moment = 1 + Math.floor(Math.random() * stride); moment <= moments; moment += stride) await crashAt(moment);
 }, 120_000);
 

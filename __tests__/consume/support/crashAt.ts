@@ -28,7 +28,7 @@ export async function countMoments(): Promise<number> {
   const { code, lines } = await runProgram('boot', file, EVENTS);
   expect(code, lines.join('\n')).toBe(0);
   const moments = Number(/moments (\d+)/.exec(lines.join('\n'))?.[1]);
-  expect(moments).toBeGreaterThan(200);
+  expect(moments).toBeGreaterThan(100);
   return moments;
 }
 
