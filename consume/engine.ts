@@ -187,7 +187,7 @@ class ConsumerEngine<E, Tx> implements Engine {
     try {
       const { report, freeAt } = await this.#runLeased();
       this.#failures = 0;
-      waitMs = freeAt === undefined ? this.#untilDue() : this.#untilFree(freeAt);
+      waitMs = freeAt === undefined ? this.#register.untilDue() : this.#untilFree(freeAt);
       return report;
     } catch (error) {
       this.#failures += 1;
@@ -206,7 +206,7 @@ class ConsumerEngine<E, Tx> implements Engine {
     const outcome = takeLease(store, name, this.#owner, clock.wallNow(), leaseMs);
     if (outcome.lease === undefined) return { report: { outcome: 'busy', handled: 0 }, freeAt: outcome.freeAt };
     const { lease } = outcome;
-    const run = new Run<E, Tx>(new FencedStore(this.#settings, lease), () => this.#waiters.check());
+    const run = new Run<E, Tx>(new FencedStore(this.#settings, lease), this.#register, () => this.#waiters.check());
     this.#current = run;
     const cancelRenewal = clock.every(leaseMs / 3, () => this.#renew(run, lease));
     try {
@@ -241,16 +241,6 @@ class ConsumerEngine<E, Tx> implements Engine {
       // It expires by itself.
       this.#settings.onError({ kind: 'lease', error });
     }
-  }
-
-  /** Until the next retry of a consumer in `error`; undefined if there is none. */
-  #untilDue(): number | undefined {
-    const { clock, retryMaxMs, consumers } = this.#settings;
-    const times = this.#register
-      .list()
-      .flatMap(({ id, error }) => (error?.retryAt === undefined || !consumers.has(id) ? [] : [error.retryAt]));
-    if (times.length === 0) return undefined;
-    return Math.min(retryMaxMs, Math.max(0, Math.min(...times) - clock.wallNow()));
   }
 
   /** What was appended meanwhile is for whoever has the lease; unless it crashes, in which case it is for us. */

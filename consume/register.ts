@@ -26,6 +26,16 @@ export class Register<E, Tx> {
     });
   }
 
+  /** Milliseconds until the next retry of a consumer in `error`; undefined if there is none. */
+  untilDue(): number | undefined {
+    const { clock, retryMaxMs, consumers } = this.#settings;
+    const times = this.list().flatMap(({ id, error }) =>
+      error?.retryAt === undefined || !consumers.has(id) ? [] : [error.retryAt],
+    );
+    if (times.length === 0) return undefined;
+    return Math.min(retryMaxMs, Math.max(0, Math.min(...times) - clock.wallNow()));
+  }
+
   #changes(): ConsumerRecord[] {
     const { consumers, clock, retryMaxMs } = this.#settings;
     const records = this.list();

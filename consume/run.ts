@@ -11,6 +11,14 @@ import { refusePromise } from './transaction.ts';
 /** What the loop ends with when somebody stops it. */
 const stopped = new Error('the run was stopped');
 
+/** What becomes due while a run waits for a slow handler. */
+export interface Due {
+  /** Brings records and consumers together, and lets those go on whose retry is due. */
+  update(): void;
+  /** Milliseconds until the next retry; undefined if there is none. */
+  untilDue(): number | undefined;
+}
+
 /** Consumers that can share a read: of one history, all of them at `lowest` or ahead of it. */
 interface Group {
   readonly lowest: Position;
@@ -25,6 +33,7 @@ export class Run<E, Tx> {
   /** Events handled, counted once for each consumer. */
   handled = 0;
   readonly #store: FencedStore<E, Tx>;
+  readonly #due: Due;
   readonly #afterBatch: () => void;
   /** Asynchronous handlers at work: a slow one holds up its own consumer only. */
   readonly #flights = new Map<string, Flight<E, Tx>>();
@@ -35,8 +44,9 @@ export class Run<E, Tx> {
   #abandon: (() => void) | undefined;
   #isNudged = false;
 
-  constructor(store: FencedStore<E, Tx>, afterBatch: () => void) {
+  constructor(store: FencedStore<E, Tx>, due: Due, afterBatch: () => void) {
     this.#store = store;
+    this.#due = due;
     this.#afterBatch = afterBatch;
   }
 
@@ -79,6 +89,8 @@ export class Run<E, Tx> {
     let head = goal;
     await this.#checkBeyond(goal);
     while (!this.#isStopped) {
+      // The run goes on for as long as a handler takes: nobody else waits for the next one.
+      if (this.#flights.size > 0) this.#due.update();
       const records = this.#settleAt(goal);
       const booting = groupOf(records, 'booting', goal);
       // Only while there is somebody to wait for: whoever follows would else go on as long as somebody publishes.
@@ -209,8 +221,12 @@ export class Run<E, Tx> {
 
   #anything(): Promise<void> {
     return new Promise((resolve) => {
+      const untilDue = this.#due.untilDue();
+      const cancelTimer =
+        untilDue === undefined ? undefined : this.#store.settings.clock.after(untilDue, () => this.#wake?.());
       this.#wake = () => {
         this.#wake = undefined;
+        cancelTimer?.();
         resolve();
       };
       if (this.#isNudged || this.#isStopped) this.#wake();

@@ -119,6 +119,46 @@ test('a slow handler holds up nobody but itself, also for events that come while
   expect(calls.map(({ event }) => event)).toEqual([1, 2, 3]);
 });
 
+test('a slow handler holds up no retry of another, whether or not events come', async () => {
+  await using stage = new Stage();
+  const source = new MemorySource<number>();
+  const { consumer, calls } = manual('slow', 'at-least-once', { timeoutMs: 600_000 });
+  const seen: number[] = [];
+  let failures = 2;
+  const engine = stage.engine({
+    source,
+    store: new MemoryCheckpointStore(),
+    consumers: [
+      consumer,
+      {
+        id: 'fails twice',
+        handle(event) {
+          if (failures > 0) {
+            failures -= 1;
+            throw new Error('not yet');
+          }
+          seen.push(event);
+        },
+      },
+    ],
+    retry: { baseMs: 100, maxMs: 1_000 },
+  });
+  await engine.boot();
+  engine.follow();
+  source.append(1);
+  await stage.advance(10);
+  expect(failures).toBe(1);
+  // Nothing comes meanwhile.
+  await stage.advance(1_500);
+  expect(failures).toBe(0);
+  for (let event = 2; event <= 200; event++) {
+    source.append(event);
+    await stage.advance(10);
+  }
+  expect(seen).toHaveLength(200);
+  expect(calls).toHaveLength(1);
+});
+
 test('a handler that does not settle in time has failed: its signal aborts, and it is tried again', async () => {
   await using stage = new Stage();
   const source = new MemorySource<number>();
