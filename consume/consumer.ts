@@ -1,5 +1,5 @@
 import type { Position } from '../watch/position.ts';
-import type { NotAPromise } from './transaction.ts';
+import type { NotAPromise } from '../watch/sqlite.ts';
 
 /**
  * What to do when the history no longer holds what follows a consumer's position, or is another history. Recorded in every

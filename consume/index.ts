@@ -35,5 +35,4 @@ export type { ConsumerFailure, ConsumerRecord, RecordedGap } from './record.ts';
 export { SqliteCheckpointStore } from './sqliteStore.ts';
 export { type ConsumerStatus, consumerStatuses, statusEdges, type UndisturbedStatus } from './status.ts';
 export type { CheckpointStore, Claim, Lease } from './store.ts';
-export { inTransaction, type NotAPromise } from './transaction.ts';
 export type { ReachedOptions } from './waiters.ts';

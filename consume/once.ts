@@ -1,8 +1,9 @@
 import { type Clock, systemClock } from '../router/index.ts';
+import type { NotAPromise } from '../watch/sqlite.ts';
 import { ConsumeOptionsError, OnceInProgressError } from './errors.ts';
 import { number, text } from './options.ts';
 import type { CheckpointStore, Claim } from './store.ts';
-import { type NotAPromise, refusePromise } from './transaction.ts';
+import { refusePromise } from './transaction.ts';
 
 /** `ran: false`: an earlier call had the effect, and this is what it returned (as JSON made it). */
 export interface OnceOutcome<T> {

@@ -38,7 +38,13 @@ export { createMirror, type Mirror, type MirrorOptions } from './mirror.ts';
 export { hasReached, type Position, PositionSchema } from './position.ts';
 export type { ReachedOptions } from './reached.ts';
 export type { EventSource, Positioned, ReadOutcome } from './source.ts';
-export { inTransaction, type SqliteDatabase, type SqliteStatement, type SqliteValue } from './sqlite.ts';
+export {
+  inTransaction,
+  type NotAPromise,
+  type SqliteDatabase,
+  type SqliteStatement,
+  type SqliteValue,
+} from './sqlite.ts';
 export { SqliteIdempotencyStore, type SqliteIdempotencyStoreOptions } from './sqliteIdempotencyStore.ts';
 export { SqliteTopicStore, type SqliteTopicStoreOptions } from './sqliteStore.ts';
 export type { Extent, Keep, SettledKeep, TopicStore } from './store.ts';

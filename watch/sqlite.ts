@@ -18,6 +18,14 @@ export interface SqliteStatement {
 
 export type SqliteValue = string | number | bigint | Uint8Array | null;
 
+/**
+ * Anything but a promise: what a transactional effect may return. `void` is in it so that an effect may return nothing; an
+ * `async` function does not fit.
+ */
+export type NotAPromise =
+  // biome-ignore lint/suspicious/noConfusingVoidType: a function that returns nothing has the type void, and none else
+  void | undefined | null | string | number | boolean | bigint | symbol | (object & { readonly then?: never });
+
 /** What the drivers say about transactions, each under a name of its own; node:sqlite says nothing before Node 22.16. */
 interface TransactionState {
   readonly inTransaction?: unknown;
@@ -56,10 +64,10 @@ function isNested(error: unknown): boolean {
  * a transaction that is open already a savepoint, so that it commits and rolls back with what the application does.
  * @param fn synchronous: an `await` inside a transaction lets foreign statements on the same handle into it
  * @returns what `fn` returns
- * @throws {TransactionError} if `fn` returns a promise; what it did until then is rolled back
+ * @throws {TransactionError} if `fn` returns a promise all the same; what it did until then is rolled back
  * @throws what `fn` throws, after rolling back
  */
-export function inTransaction<T>(db: SqliteDatabase, fn: () => T): T {
+export function inTransaction<T extends NotAPromise>(db: SqliteDatabase, fn: () => T): T {
   const isNestedHere = isInTransaction(db);
   db.exec(isNestedHere ? 'SAVEPOINT holdfast' : 'BEGIN IMMEDIATE');
   let result: T;

@@ -3,7 +3,7 @@ import { AsyncEffectError, ConsumeOptionsError, StoreError } from '../../consume
 import { discovered } from '../../consume/record.ts';
 import { SqliteCheckpointStore } from '../../consume/sqliteStore.ts';
 import type { Claim } from '../../consume/store.ts';
-import { inTransaction } from '../../consume/transaction.ts';
+import { inTransaction } from '../../watch/sqlite.ts';
 import { effectsOn, openDatabase, storeCases } from './support/stage.ts';
 
 const claim = (at: number): Claim => ({ state: 'done', result: '{"a":1}', owner: 'me', at, expiresAt: undefined });
@@ -153,20 +153,6 @@ describe('SQLite', () => {
     ).toThrow('no');
     expect(store.list('x')).toEqual([]);
     expect(effectsOn(db).effects()).toEqual([]);
-    db.close();
-  });
-
-  test('inTransaction refuses a promise, as a whole transaction and as a part of one', () => {
-    const db = openDatabase(':memory:');
-    const { effect, effects } = effectsOn(db);
-    // @ts-expect-error a promise is an error of types, too
-    expect(() => inTransaction(db, async () => effect('lost'))).toThrow(AsyncEffectError);
-    inTransaction(db, () => {
-      effect('kept');
-      // @ts-expect-error a promise is an error of types, too
-      expect(() => inTransaction(db, async () => effect('lost'))).toThrow(AsyncEffectError);
-    });
-    expect(effects()).toEqual(['kept']);
     db.close();
   });
 
