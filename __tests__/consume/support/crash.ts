@@ -61,4 +61,13 @@ export function contentOf(file: string): { effects: Record<string, number[]>; po
   return { effects, positions: Object.fromEntries(records.map(({ id, position }) => [id, position?.offset ?? 0])) };
 }
 
+/** Lets the time pass after which the lease of a crashed process is free. */
+export function expireLease(file: string): void {
+  const db = openDatabase(file);
+  const store = new SqliteCheckpointStore(db);
+  const lease = store.lease('default');
+  if (lease !== undefined) store.saveLease('default', { ...lease, renewedAt: lease.renewedAt - lease.ttlMs });
+  db.close();
+}
+
 export const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1);

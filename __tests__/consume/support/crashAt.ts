@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { contentOf, prepareDatabase, runProgram, upTo } from './crash.ts';
+import { contentOf, expireLease, prepareDatabase, runProgram, upTo } from './crash.ts';
 import { temporaryFolder } from './stage.ts';
 
 const EVENTS = 6;
@@ -40,6 +40,7 @@ export async function crashAt(moment: number): Promise<void> {
   prepareDatabase(file);
   expect((await runProgram('boot', file, EVENTS, { killAt: moment })).signal, where).toBe('SIGKILL');
   checkCrashed(file, where);
+  expireLease(file);
   const { code, lines } = await runProgram('boot', file, EVENTS);
   expect(code, `${where}\n${lines.join('\n')}`).toBe(0);
   const { effects, positions } = contentOf(file);
