@@ -9,17 +9,13 @@ import { refusePromise } from './transaction.ts';
 /** The answer of a source that no longer has what was asked for. */
 export type Gap = Extract<ReadOutcome<never>, { kind: 'gap' }>;
 
-/**
- * Does what the consumer's policy says about events that cannot be had any more, and records it.
- * @param start from where everything can be read that there is
- */
+/** Does what the consumer's policy says about events that cannot be had any more, and records it. */
 export function applyGapPolicy<E, Tx>(
   store: FencedStore<E, Tx>,
   consumer: Consumer<E, Tx>,
   record: ConsumerRecord,
   from: Position,
   gap: Gap,
-  start: Position,
 ): void {
   const policy = consumer.onGap ?? 'error';
   const { oldest, head } = gap;
@@ -41,9 +37,9 @@ export function applyGapPolicy<E, Tx>(
           fault = error;
           return store.saveFailed(current, 'RESET', error, from);
         }
-        return store.save({ ...noted, position: start, generation: noted.generation + 1 });
+        return store.save({ ...noted, position: oldest, generation: noted.generation + 1 });
       case 'skip-to-oldest':
-        return store.save({ ...noted, position: start });
+        return store.save({ ...noted, position: oldest });
       case 'skip-to-head':
         return store.save({ ...noted, position: head });
       default:
@@ -57,5 +53,5 @@ function gapText(from: Position, { oldest, head }: Gap): string {
   const wanted = `the events after ${from.epoch}:${from.offset}`;
   if (from.epoch !== head.epoch) return `expected ${wanted}, but the history is now ${head.epoch} (onGap: 'error')`;
   if (from.offset > head.offset) return `expected ${wanted}, but the history ends at ${head.offset} (onGap: 'error')`;
-  return `expected ${wanted}, but the history begins at ${oldest.offset} (onGap: 'error')`;
+  return `expected ${wanted}, but the history begins after ${oldest.offset} (onGap: 'error')`;
 }

@@ -108,7 +108,7 @@ export class Run<E, Tx> {
       const outcome = await this.#read(group.lowest, batchSize);
       if (outcome.kind === 'events') this.#deliver(group, outcome.events);
       else {
-        for (const record of group.records) await this.#onGap(record, group.lowest, outcome);
+        for (const record of group.records) this.#onGap(record, group.lowest, outcome);
         // Another history has another head; in the one that ended there is nothing left to reach.
         if (outcome.head.epoch !== goal.epoch) {
           goal = outcome.head;
@@ -205,18 +205,15 @@ export class Run<E, Tx> {
       if (!consumers.has(record.id) || (status !== 'booting' && status !== 'active')) continue;
       if (position === undefined || position.epoch !== head.epoch || position.offset <= head.offset) continue;
       const outcome = await this.#read(position, 1);
-      if (outcome.kind === 'gap') await this.#onGap(record, position, outcome);
+      if (outcome.kind === 'gap') this.#onGap(record, position, outcome);
     }
   }
 
-  async #onGap(record: ConsumerRecord, from: Position, gap: Gap): Promise<void> {
+  #onGap(record: ConsumerRecord, from: Position, gap: Gap): void {
     const consumer = this.#store.settings.consumers.get(record.id);
     // Of those that share a read, only they miss what the history has lost that are at its beginning.
     if (consumer === undefined || record.position?.offset !== from.offset) return;
-    const before = { epoch: gap.oldest.epoch, offset: Math.max(0, gap.oldest.offset - 1) };
-    // `oldest` is the oldest event, or where reading goes on: whichever leaves nothing out.
-    const isWhole = (await this.#read(before, 1)).kind === 'events';
-    applyGapPolicy(this.#store, consumer, record, from, gap, isWhole ? before : gap.oldest);
+    applyGapPolicy(this.#store, consumer, record, from, gap);
   }
 
   #anything(): Promise<void> {

@@ -15,7 +15,7 @@ export type ReadOutcome<E> =
   | { readonly kind: 'events'; readonly events: readonly Positioned<E>[] }
   | {
       readonly kind: 'gap';
-      /** From here on everything can be read. */
+      /** Reading after it gives everything that is still held: one before the oldest event. */
       readonly oldest: Position;
       readonly head: Position;
     };

@@ -138,7 +138,7 @@ test('a consumer that begins at the start of a history that has lost its start i
   const engine = stage.engine({ source, store: new MemoryCheckpointStore(), consumers: [new Projection()] });
   await engine.boot();
   expect((await engine.status())[0]).toMatchObject({ status: 'error', before: 'booting', error: { code: 'GAP' } });
-  expect((await engine.status())[0]?.error?.message).toContain('the history begins at 2');
+  expect((await engine.status())[0]?.error?.message).toContain('the history begins after 1');
 });
 
 test('a history that has nothing yet restarts a consumer, too', async () => {

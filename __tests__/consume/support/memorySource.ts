@@ -56,11 +56,12 @@ export class MemorySource<E> implements EventSource<E> {
 
   read(after: Position | undefined, limit: number): ReadOutcome<E> | Promise<ReadOutcome<E>> {
     this.reads += 1;
-    const oldest = this.#events[0]?.position ?? { epoch: this.#epoch, offset: this.#offset + 1 };
+    const first = this.#events[0]?.position.offset ?? this.#offset + 1;
+    const oldest = { epoch: this.#epoch, offset: first - 1 };
     if (after === undefined) return { kind: 'events', events: this.#events.slice(0, limit) };
-    const isHere = after.epoch === this.#epoch && after.offset <= this.#offset && after.offset >= oldest.offset - 1;
+    const isHere = after.epoch === this.#epoch && after.offset <= this.#offset && after.offset >= oldest.offset;
     if (!isHere) return { kind: 'gap', oldest, head: this.position };
-    const from = after.offset - oldest.offset + 1;
+    const from = after.offset - oldest.offset;
     return { kind: 'events', events: this.#events.slice(from, from + limit) };
   }
 
