@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { JsonCodec, MsgpackCodec } from '../../codec/index.ts';
-import { CompactFrameReader, encodeCompact, encodeCompactFrame } from '../../transport/compact.ts';
+import { encodeCompact, encodeCompactFrame } from '../../transport/compact.ts';
+import { CompactFrameReader } from '../../transport/compactReader.ts';
 import { MessageTooLargeError } from '../../transport/errors.ts';
 import { closeMessage, type OutgoingMessage, rehandshakeRequest } from '../../transport/message.ts';
 import { MalformedFrame } from '../../transport/wire.ts';

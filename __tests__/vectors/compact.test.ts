@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { CompactFrameReader } from '../../transport/compact.ts';
+import { CompactFrameReader } from '../../transport/compactReader.ts';
 import { MalformedFrame } from '../../transport/wire.ts';
 import { generateCompact, readCompactVectors, writeCompactVectors } from './compact.ts';
 import { codecs } from './generate.ts';

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Codec } from '../../codec/codec.ts';
-import { type Credit, encodeCompact, encodeCompactFrame, FrameFlags } from '../../transport/compact.ts';
+import { encodeCompact, encodeCompactFrame } from '../../transport/compact.ts';
+import { type Credit, FrameFlags } from '../../transport/compactLayout.ts';
 import {
   ControlFlags,
   cancelMessage,

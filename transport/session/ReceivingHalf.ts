@@ -1,5 +1,6 @@
 import type { Codec } from '../../codec/codec.ts';
-import { CompactFrameReader, FrameFlags } from '../compact.ts';
+import { FrameFlags } from '../compactLayout.ts';
+import { CompactFrameReader } from '../compactReader.ts';
 import type { Connection } from '../connection.ts';
 import { LedgerError } from '../errors.ts';
 import { type IncomingMessage, isAckOnly, REHANDSHAKE_STREAM_ID, type TransportMessage } from '../message.ts';

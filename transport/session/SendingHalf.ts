@@ -1,4 +1,5 @@
-import { type Credit, creditBytes, encodeCompactFrame, FRAME_OVERHEAD_BYTES, TARGET_FRAME_BYTES } from '../compact.ts';
+import { creditBytes, encodeCompactFrame, FRAME_OVERHEAD_BYTES, TARGET_FRAME_BYTES } from '../compact.ts';
+import type { Credit } from '../compactLayout.ts';
 import type { Connection } from '../connection.ts';
 import { ackMessage } from '../message.ts';
 import { varintLength } from '../varint.ts';

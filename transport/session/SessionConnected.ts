@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import { FrameFlags } from '../compact.ts';
+import { FrameFlags } from '../compactLayout.ts';
 import type { Connection, ConnectionReceiver } from '../connection.ts';
 import { FrameTooLargeError } from '../errors.ts';
 import type { TracedSpan } from '../telemetry.ts';

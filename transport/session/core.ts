@@ -1,5 +1,5 @@
 import type { CancelTimer, Clock } from '../clock.ts';
-import type { Credit } from '../compact.ts';
+import type { Credit } from '../compactLayout.ts';
 import { IdempotencyUnsupportedError, SessionClosedError } from '../errors.ts';
 import { isAckOnly, isStreamCancel, type OutgoingMessage } from '../message.ts';
 import type { SessionEnd, SessionPort, StreamReceiver } from '../stream.ts';

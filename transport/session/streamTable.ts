@@ -1,4 +1,5 @@
-import { type Credit, streamNumber } from '../compact.ts';
+import { streamNumber } from '../compact.ts';
+import type { Credit } from '../compactLayout.ts';
 import { HoldfastError, TooManyStreamsError } from '../errors.ts';
 import { ControlFlags } from '../message.ts';
 import { NumberMap } from '../numberMap.ts';

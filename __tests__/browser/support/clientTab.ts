@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { MsgpackCodec } from '../../../codec/msgpack.ts';
-import { CompactFrameReader } from '../../../transport/compact.ts';
+import { CompactFrameReader } from '../../../transport/compactReader.ts';
 import type { ClientTransportOptions } from '../../../transport/options.ts';
 import type { SessionState } from '../../../transport/session/common.ts';
 import type { Entered } from '../pages/client.ts';
