@@ -8,6 +8,7 @@ import type { NotAPromise } from '../watch/sqlite.ts';
  */
 export const gapPolicies = ['error', 'restart', 'skip-to-oldest', 'skip-to-head'] as const;
 
+/** One of {@link gapPolicies}. */
 export type GapPolicy = (typeof gapPolicies)[number];
 
 interface ConsumerBase<Tx> {
@@ -45,6 +46,7 @@ export interface AsyncConsumer<E, Tx> extends ConsumerBase<Tx> {
   readonly timeoutMs?: number | undefined;
 }
 
+/** What an asynchronous handler knows of its call. */
 export interface HandlerContext {
   /** Aborts when nobody waits for the handler any more: it timed out, the engine closes, or it lost its lease. */
   readonly signal: AbortSignal;

@@ -16,10 +16,12 @@ export type OnceAsyncOutcome<T> =
   | (OnceOutcome<T> & { readonly outcome: 'known' })
   | { readonly ran: false; readonly outcome: 'unknown' };
 
+/** Options of {@link once}. */
 export interface OnceOptions {
   readonly clock?: Clock | undefined;
 }
 
+/** Options of {@link onceAsync}. */
 export interface OnceAsyncOptions extends OnceOptions {
   /**
    * `at-most-once`: the claim is saved first and stays, whatever becomes of the effect. `at-least-once`: an effect that fails

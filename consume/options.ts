@@ -18,6 +18,7 @@ export interface EngineFault {
   readonly error: unknown;
 }
 
+/** Options of `createEngine`. */
 export interface EngineOptions<E, Tx> {
   readonly source: EventSource<E>;
   readonly store: CheckpointStore<Tx>;
@@ -33,6 +34,7 @@ export interface EngineOptions<E, Tx> {
   readonly leaseMs?: number | undefined;
   /** How often to look at the store while somebody waits for another process. Default 200. */
   readonly pollMs?: number | undefined;
+  /** Hears of what the engine goes on after. What it throws is ignored. */
   readonly onError?: ((fault: EngineFault) => void) | undefined;
 }
 

@@ -104,6 +104,7 @@ export function failureOf(
   return { code, message: messageOf(error).slice(0, 1_000), at, position, retryAt };
 }
 
+/** Whether two positions are the same place of the same history, or none both. */
 export function samePosition(a: Position | undefined, b: Position | undefined): boolean {
   return a?.epoch === b?.epoch && a?.offset === b?.offset;
 }

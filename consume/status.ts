@@ -5,6 +5,7 @@
  */
 export const consumerStatuses = ['new', 'booting', 'active', 'paused', 'finished', 'detached', 'error'] as const;
 
+/** One of {@link consumerStatuses}. */
 export type ConsumerStatus = (typeof consumerStatuses)[number];
 
 /** What a consumer does when nothing is in its way. */

@@ -12,6 +12,7 @@ export interface Machine {
   pinned: boolean;
 }
 
+/** @param pinned whether server and clients run on a core each */
 export function describeMachine(pinned: boolean): Machine {
   const all = cpus();
   return {

@@ -74,6 +74,7 @@ export function integer(value: number): string {
   return String(Math.round(value)).replace(/\B(?=(\d{3})+(?!\d))/g, ' ');
 }
 
+/** With its unit. */
 export const milliseconds = (ms: number): string => `${ms.toFixed(2)} ms`;
 /** From milliseconds. */
 export const seconds = (ms: number): string => `${(ms / 1_000).toFixed(2)} s`;

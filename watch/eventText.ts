@@ -19,6 +19,7 @@ export function toEventText(event: unknown): string {
   return JSON.stringify(toPlain(event, '', 0));
 }
 
+/** What `toEventText` made a text of. */
 export function fromEventText(text: string): unknown {
   const parsed: unknown = JSON.parse(text);
   // Without a key that begins with a dollar there is nothing to translate; a value that looks like one costs a walk.

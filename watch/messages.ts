@@ -52,6 +52,7 @@ export const TopicRequestSchema = Type.Object({
   keys: Type.Optional(Type.Array(Type.String({ maxLength: MAX_KEY_LENGTH }), { maxItems: MAX_KEYS })),
 });
 
+/** @see TopicRequestSchema */
 export type TopicRequest = Static<typeof TopicRequestSchema>;
 
 /** Describes how a subscription of a topic ends, other than any call may. */
@@ -61,4 +62,5 @@ export const TopicErrorSchema = Type.Union([
   Type.Object({ code: Type.Literal('NO_KEYS'), message: Type.String() }),
 ]);
 
+/** @see TopicErrorSchema */
 export type TopicError = Static<typeof TopicErrorSchema>;

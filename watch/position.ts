@@ -10,6 +10,7 @@ export const PositionSchema = Type.Object({
   offset: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
 });
 
+/** @see PositionSchema */
 export type Position = Static<typeof PositionSchema>;
 
 /** Whether somebody who has seen everything up to `seen` has seen `wanted`. Of another epoch nothing is known: false. */

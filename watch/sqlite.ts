@@ -9,6 +9,7 @@ export interface SqliteDatabase {
   prepare(sql: string): SqliteStatement;
 }
 
+/** What all of them make of an SQL text. */
 export interface SqliteStatement {
   run(...parameters: SqliteValue[]): unknown;
   /** A row by its columns' names; undefined (or null) where there is none. */
@@ -16,6 +17,7 @@ export interface SqliteStatement {
   all(...parameters: SqliteValue[]): unknown[];
 }
 
+/** What they take as a parameter. */
 export type SqliteValue = string | number | bigint | Uint8Array | null;
 
 /**

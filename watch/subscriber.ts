@@ -2,6 +2,7 @@ import type { CancelTimer, Clock, Result, Writable } from '../router/index.ts';
 import type { TopicError, TopicMessage } from './messages.ts';
 import type { Position } from './position.ts';
 
+/** What a subscription's messages are written to. */
 export type TopicWritable<E> = Writable<Result<TopicMessage<E>, TopicError>>;
 
 /**

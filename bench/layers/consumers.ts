@@ -52,6 +52,7 @@ async function catchUp<Tx>(
   return { perSecond: length / seconds, heldBytes: heap.mostBytes() };
 }
 
+/** Effects and positions in memory. */
 export function inMemory(length: number): Promise<Measured> {
   return catchUp(historyOf(length), length, new MemoryCheckpointStore(), (onEvent) => ({
     id: 'memory',
@@ -59,6 +60,7 @@ export function inMemory(length: number): Promise<Measured> {
   }));
 }
 
+/** The same with handlers that return promises. */
 export function asynchronously(length: number): Promise<Measured> {
   return catchUp(historyOf(length), length, new MemoryCheckpointStore(), (onEvent) => ({
     id: 'asynchronous',
