@@ -21,6 +21,7 @@ const forBrowsers = [
   './logging',
   './watch',
   './consume',
+  './cache',
 ];
 
 describe('the sources', () => {

@@ -1,0 +1,198 @@
+import { describe, expect, test } from 'vitest';
+import type { Position } from '../../watch/position.ts';
+import { Chain, type ChainOptions, type Doc } from './support/chain.ts';
+import { Tap } from './support/tap.ts';
+
+/** A chain whose last hop hears what the test lets pass. */
+async function tappedChain(options: ChainOptions = {}) {
+  let tap: Tap<Doc> | undefined;
+  const last = (options.nodes ?? 3) - 1;
+  const wrap: ChainOptions['wrap'] = (upstream, index) => {
+    if (index !== last) return upstream;
+    tap = new Tap(upstream);
+    return tap;
+  };
+  const chain = await Chain.create({ ...options, wrap });
+  if (tap === undefined) throw new Error('there is no last hop');
+  return { chain, tap };
+}
+
+/** How a promise stands. */
+function outcomeOf(promise: Promise<unknown>): { state: string; error?: unknown } {
+  const outcome: { state: string; error?: unknown } = { state: 'pending' };
+  promise.then(
+    () => {
+      outcome.state = 'resolved';
+    },
+    (error: unknown) => {
+      outcome.state = 'rejected';
+      outcome.error = error;
+    },
+  );
+  return outcome;
+}
+
+describe('an invalidation is confirmed by its own event and nothing else', () => {
+  test('an earlier event for the same key does not confirm a later invalidation', async () => {
+    const { chain, tap } = await tappedChain();
+    await using _ = chain;
+    await chain.leaf.get('a');
+    tap.events.shut();
+    await chain.owner.invalidate('a');
+    await chain.settled();
+    chain.write('a', 1);
+    const outcome = outcomeOf(chain.leaf.invalidate('a'));
+    await chain.settled();
+    expect([outcome.state, tap.invalidations]).toEqual(['pending', 1]); // answered by the owner, not heard of
+    tap.events.letPass(1);
+    await chain.settled();
+    expect([outcome.state, chain.leaf.position?.offset]).toEqual(['pending', 1]);
+    tap.events.letPass(1);
+    await chain.settled();
+    expect([outcome.state, chain.leaf.position?.offset]).toEqual(['resolved', 2]);
+    expect(await chain.leaf.get('a')).toEqual({ n: 1 });
+  });
+
+  test('the event may come before the reply', async () => {
+    const { chain, tap } = await tappedChain();
+    await using _ = chain;
+    await chain.leaf.get('a');
+    tap.replies.shut();
+    chain.write('a', 1);
+    const outcome = outcomeOf(chain.leaf.invalidate('a'));
+    await chain.settled();
+    expect([outcome.state, chain.leaf.position?.offset]).toEqual(['pending', 1]);
+    expect(await chain.leaf.get('a')).toEqual({ n: 1 });
+    tap.replies.letPass(1);
+    await chain.settled();
+    expect(outcome.state).toBe('resolved');
+  });
+
+  test('published but not heard of in time: unconfirmed, with the position', async () => {
+    const { chain, tap } = await tappedChain();
+    await using _ = chain;
+    await chain.leaf.get('a');
+    tap.events.shut();
+    const outcome = outcomeOf(chain.leaf.invalidate('a', { timeoutMs: 2_000 }));
+    await chain.advance(1_999);
+    expect(outcome.state).toBe('pending');
+    await chain.advance(1);
+    expect(outcome).toMatchObject({
+      state: 'rejected',
+      error: {
+        code: 'CACHE_UNCONFIRMED',
+        key: 'a',
+        position: chain.owner.position,
+        cause: { code: 'REACHED_TIMEOUT' },
+      },
+    });
+    tap.events.letPass(Number.POSITIVE_INFINITY);
+  });
+
+  test('a caller that gives up is told that nothing is confirmed, and holds nothing any more', async () => {
+    const { chain, tap } = await tappedChain();
+    await using _ = chain;
+    tap.events.shut();
+    const [early, late] = [new AbortController(), new AbortController()];
+    const first = outcomeOf(chain.leaf.invalidate('a', { signal: early.signal }));
+    early.abort(new Error('enough'));
+    await chain.settled();
+    expect(first).toMatchObject({ state: 'rejected', error: { code: 'CACHE_UNCONFIRMED', position: undefined } });
+    const second = outcomeOf(chain.leaf.invalidate('a', { signal: late.signal }));
+    await chain.settled();
+    late.abort(new Error('enough'));
+    await chain.settled();
+    expect(second).toMatchObject({ state: 'rejected', error: { code: 'CACHE_UNCONFIRMED', position: { offset: 1 } } });
+    expect(chain.leaf.stats.pending).toBe(0);
+    tap.events.letPass(Number.POSITIVE_INFINITY);
+  });
+
+  test('an owner that restarts with another history confirms nothing of the last', async () => {
+    const { chain, tap } = await tappedChain({ nodes: 2 });
+    await using _ = chain;
+    tap.events.shut();
+    const outcome = outcomeOf(chain.leaf.invalidate('a', { timeoutMs: 20_000 }));
+    await chain.settled();
+    await chain.stop(0);
+    tap.events.breakOff();
+    chain.begin(0);
+    await chain.owner.invalidate('a'); // offset 1, too, of another epoch
+    await chain.advance(10_000);
+    expect([chain.leaf.state, chain.leaf.position]).toEqual(['live', chain.owner.position]);
+    const cause = { code: 'OTHER_EPOCH' };
+    expect(outcome).toMatchObject({ state: 'rejected', error: { code: 'CACHE_UNCONFIRMED', cause } });
+  });
+
+  test('an invalidation that is asked for before the cache has ever been live is confirmed once it is', async () => {
+    const { chain } = await tappedChain({ nodes: 2 });
+    await using _ = chain;
+    await chain.stop(1);
+    chain.begin(1);
+    expect(chain.leaf.state).toBe('connecting');
+    chain.write('a', 1);
+    await chain.leaf.invalidate('a');
+    expect([chain.leaf.state, chain.leaf.position]).toEqual(['live', chain.owner.position]);
+    expect(await chain.leaf.get('a')).toEqual({ n: 1 });
+  });
+});
+
+/** A store that outlives its process, as far as anybody can tell. */
+function lastingStore(from?: { values: Map<string, Doc>; saved: Position | undefined }) {
+  const values = new Map(from?.values);
+  let saved = from?.saved;
+  return {
+    store: {
+      get: (key: string) => values.get(key),
+      set: (key: string, value: Doc) => values.set(key, value),
+      delete: (key: string) => values.delete(key),
+      clear: () => values.clear(),
+      position: {
+        load: () => saved,
+        save: (position: Position) => {
+          saved = position;
+        },
+      },
+    },
+    copy: () => ({ values: new Map(values), saved }),
+  };
+}
+
+test('a hop that is behind does not answer with what it holds to somebody who has heard more', async () => {
+  let middle = lastingStore();
+  let isHeldUp = false;
+  let tap: Tap<Doc> | undefined;
+  const chain = await Chain.create({
+    storeOf: (index) => (index === 1 ? middle.store : undefined),
+    wrap: (upstream, index) => {
+      if (index !== 1) return upstream;
+      tap = new Tap(upstream);
+      if (isHeldUp) {
+        tap.events.shut();
+        tap.events.letPass(1); // that it is subscribed, and nothing of what followed since
+      }
+      return tap;
+    },
+  });
+  await using _ = chain;
+  await chain.leaf.get('a');
+  const old = middle.copy();
+  chain.write('a', 1);
+  const position = await chain.leaf.invalidate('a');
+  await chain.leaf.get('a');
+  // The middle hop loses its machine, and comes back with last night's disk and a slow line.
+  middle = lastingStore(old);
+  isHeldUp = true;
+  await chain.restart(1);
+  await chain.advance(10_000);
+  const { cache } = chain.node(1);
+  expect([cache.state, cache.position?.offset]).toEqual(['live', 0]);
+  expect(await cache.get('a')).toEqual({ n: 0 }); // as nobody on this hop was ever told otherwise
+  expect([chain.leaf.state, chain.leaf.position?.offset]).toEqual(['live', 0]); // it went back, too
+  const gets = tap?.gets.length;
+  expect(await chain.leaf.get('a')).toEqual({ n: 1 });
+  expect(tap?.gets.slice(gets)).toEqual([{ key: 'a', hops: 2, atLeast: position }]);
+  tap?.events.letPass(Number.POSITIVE_INFINITY);
+  await chain.settled();
+  expect([cache.position, chain.leaf.position]).toEqual([position, position]);
+  expect(await cache.get('a')).toEqual({ n: 1 });
+});

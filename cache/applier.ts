@@ -1,0 +1,76 @@
+import type { Clock, ErrorPayload } from '../router/index.ts';
+import { NotAuthorizedError } from '../watch/errors.ts';
+import type { Beginning, FollowHandler } from '../watch/follower.ts';
+import type { SentEvent } from '../watch/messages.ts';
+import type { Mirror } from '../watch/mirror.ts';
+import type { Position } from '../watch/position.ts';
+import type { ReachedWaiters } from '../watch/reached.ts';
+import type { Contents } from './contents.ts';
+import type { Line } from './line.ts';
+import type { CacheEvent } from './messages.ts';
+
+/**
+ * What a hop does with what it hears: drop, then relay, then tell those who wait. In this order, so that whoever hears of an
+ * event from here can get nothing older from here. It is handed nothing that could send a request upstream: no event can cause
+ * one, in any arrangement of hops, and a test holds its imports to that.
+ */
+export class Applier<V> implements FollowHandler<CacheEvent> {
+  readonly #contents: Contents<V>;
+  readonly #mirror: Mirror<CacheEvent>;
+  readonly #waiters: ReachedWaiters;
+  readonly #line: Line;
+  readonly #clock: Clock;
+  readonly stats = { drops: 0, clears: 0 };
+
+  constructor(contents: Contents<V>, mirror: Mirror<CacheEvent>, waiters: ReachedWaiters, line: Line, clock: Clock) {
+    this.#contents = contents;
+    this.#mirror = mirror;
+    this.#waiters = waiters;
+    this.#line = line;
+    this.#clock = clock;
+  }
+
+  onReady(beginning: Beginning, position: Position): void {
+    if (beginning !== 'recovered') this.#clear(position);
+    else {
+      this.#contents.apply([], position);
+      const head = this.#mirror.head();
+      // A mirror that begins only now, or that refused what it was given last, does not stand where we go on.
+      if (head.epoch !== position.epoch || head.offset !== position.offset) this.#mirror.reset(position);
+      this.#waiters.moveTo(position);
+    }
+    this.#line.moveTo('live', this.#clock.now());
+  }
+
+  onEvents(events: readonly SentEvent<CacheEvent>[], through: Position): void {
+    this.stats.drops += events.length;
+    this.#contents.apply(events, through);
+    const { epoch } = through;
+    this.#mirror.append(
+      events.map(({ offset, event }) => ({ position: { epoch, offset }, event })),
+      through,
+    );
+    this.#waiters.moveTo(through);
+  }
+
+  onReset(position: Position): void {
+    this.#clear(position);
+  }
+
+  onLost(): void {
+    this.#line.moveTo('lost', this.#clock.now());
+  }
+
+  onRefused({ message }: ErrorPayload): void {
+    this.#contents.forget();
+    this.#line.moveTo('refused', this.#clock.now());
+    this.#waiters.end(new NotAuthorizedError(message));
+  }
+
+  #clear(position: Position): void {
+    this.stats.clears += 1;
+    this.#contents.clear(position);
+    this.#mirror.reset(position);
+    this.#waiters.moveTo(position);
+  }
+}
