@@ -66,6 +66,7 @@ export class Chain implements AsyncDisposable {
   loads = 0;
   /** A load waits for what this returns before it answers with what it has read before. */
   beforeLoaded: () => Promise<void> | undefined = () => undefined;
+  readonly #bare: ClientTransport[] = [];
   readonly #options: ChainOptions;
 
   constructor(clock: VirtualClock, options: ChainOptions) {
@@ -117,6 +118,7 @@ export class Chain implements AsyncDisposable {
   /** A client of a node's service, as a program without a cache has. */
   bareClient(index: number) {
     const transport = this.node(index).harness.client({ extensions: allExtensions });
+    this.#bare.push(transport);
     return { transport, client: createClient<DocServices>(transport) };
   }
 
@@ -149,6 +151,7 @@ export class Chain implements AsyncDisposable {
     for (const { served } of [...this.nodes].reverse()) await served.server.close();
     await this.settled();
     for (const { cache } of this.nodes) cache.close();
+    for (const transport of this.#bare) transport.close();
     for (const { served, link } of this.nodes) {
       served.transport.close();
       link?.close();

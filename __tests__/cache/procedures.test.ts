@@ -1,0 +1,215 @@
+import { describe, expect, test } from 'vitest';
+import type { CacheQuestion } from '../../cache/cacheProcedures.ts';
+import { createCache } from '../../cache/createCache.ts';
+import { CallError } from '../../router/errors.ts';
+import { quietClock } from '../watch/support/clock.ts';
+import { Chain } from './support/chain.ts';
+
+describe('errors', () => {
+  test('what load fails with reaches every hop with its code, and is not cached', async () => {
+    let isBroken = true;
+    const failure = { code: 'NO_SUCH_DOC', message: 'there is none', extras: { path: ['a', 'b'] } };
+    await using chain = await Chain.create({
+      nodes: 4,
+      owner: {
+        load: () => {
+          if (isBroken) throw new CallError(failure);
+          return { n: 1 };
+        },
+      },
+    });
+    for (const { cache } of chain.nodes) {
+      const error: unknown = await cache.get('a').catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(CallError);
+      expect(error).toMatchObject({ payload: failure });
+    }
+    isBroken = false;
+    expect(await chain.leaf.get('a')).toEqual({ n: 1 });
+  });
+
+  test('the text of any other exception stays with the owner', async () => {
+    const thrown = new Error('password 1234 is wrong');
+    await using chain = await Chain.create({ nodes: 2, owner: { load: () => Promise.reject(thrown) } });
+    await expect(chain.owner.get('a')).rejects.toBe(thrown);
+    const error: unknown = await chain.leaf.get('a').catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ code: 'LOAD_FAILED' });
+    expect(String(error)).not.toContain('1234');
+  });
+
+  test('a fetch that takes too long fails at every hop, and the load is told', async () => {
+    const signals: AbortSignal[] = [];
+    await using chain = await Chain.create({
+      owner: {
+        fetchTimeoutMs: 1_000,
+        load: (_key, { signal }) => {
+          signals.push(signal);
+          return new Promise(() => undefined);
+        },
+      },
+    });
+    const failed = expect(chain.leaf.get('a')).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    await chain.advance(1_000);
+    await failed;
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+  });
+
+  test('a caller that gives up does not take the value from the others', async () => {
+    let open = (): void => undefined;
+    await using chain = await Chain.create({ nodes: 2 });
+    const opened = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    chain.beforeLoaded = () => opened;
+    const leaving = new AbortController();
+    const patient = chain.leaf.get('a');
+    const hurried = expect(chain.leaf.get('a', { timeoutMs: 500 })).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+    });
+    const aborted = expect(chain.leaf.get('a', { signal: leaving.signal })).rejects.toMatchObject({ code: 'CANCEL' });
+    leaving.abort();
+    await aborted;
+    await expect(chain.leaf.get('a', { signal: leaving.signal })).rejects.toMatchObject({ code: 'CANCEL' });
+    await chain.advance(500);
+    await hurried;
+    expect(chain.leaf.stats.pending).toBe(2); // one caller and its fetch
+    open();
+    expect(await patient).toEqual({ n: 0 });
+    expect(chain.loads).toBe(1);
+  });
+
+  test.each([
+    ['a key that is too long', 'k'.repeat(257), 'expected a key of at most 256 characters, got one of 257'],
+    ['a key that is none', 5 as unknown as string, 'expected a key of at most 256 characters, got number'],
+  ])('%s is refused', async (_what, key, message) => {
+    await using chain = await Chain.create({ nodes: 2 });
+    await expect(chain.leaf.get(key)).rejects.toThrow(message);
+    await expect(chain.leaf.invalidate(key)).rejects.toThrow(message);
+    expect(await chain.leaf.get('k'.repeat(256))).toEqual({ n: 0 });
+  });
+
+  test('a timeout that is none is refused', async () => {
+    await using chain = await Chain.create({ nodes: 2 });
+    await expect(chain.leaf.get('a', { timeoutMs: -1 })).rejects.toThrow('expected timeoutMs of 0 or more, got -1');
+    await expect(chain.leaf.invalidate('a', { timeoutMs: Number.NaN })).rejects.toThrow('got NaN');
+  });
+
+  test('more callers than may wait are refused, and those that wait are served', async () => {
+    let open = (): void => undefined;
+    const opened = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const clock = quietClock();
+    const cache = createCache({ load: () => opened.then(() => 1), maxWaiting: 2, maxFetches: 5, clock });
+    const values = [cache.get('a'), cache.get('b')];
+    await expect(cache.get('c')).rejects.toMatchObject({
+      code: 'CACHE_BUSY',
+      message: 'expected at most 2 callers waiting at once, got one more',
+    });
+    open();
+    expect(await Promise.all(values)).toEqual([1, 1]);
+    expect(await cache.get('c')).toBe(1);
+    cache.close();
+    expect([cache.stats.pending, clock.pendingTimers]).toEqual([0, 0]);
+  });
+});
+
+describe('close', () => {
+  test('ends everything that waits, and leaves nothing', async () => {
+    await using chain = await Chain.create();
+    chain.beforeLoaded = () => new Promise(() => undefined);
+    const waiting = [chain.leaf.get('a'), chain.leaf.get('b', { timeoutMs: 5_000 })];
+    chain.node(1).harness.link.setReachable(false);
+    chain.node(1).harness.link.cut();
+    const invalidating = chain.leaf.invalidate('a', { timeoutMs: 2_000 });
+    const ends = [
+      ...waiting.map((value) => expect(value).rejects.toMatchObject({ code: 'CACHE_CLOSED' })),
+      expect(invalidating).rejects.toMatchObject({ code: 'CACHE_UNCONFIRMED' }),
+    ];
+    chain.leaf.close();
+    chain.leaf.close();
+    await chain.advance(2_000);
+    await Promise.all(ends);
+    expect([chain.leaf.state, chain.leaf.stats.pending]).toEqual(['closed', 0]);
+    await expect(chain.leaf.get('a')).rejects.toMatchObject({ code: 'CACHE_CLOSED' });
+    await expect(chain.leaf.invalidate('a')).rejects.toMatchObject({ code: 'CACHE_CLOSED' });
+    chain.owner.close(); // and with it the load that never ends; the chain sees to it that nothing is left
+  });
+});
+
+describe('who may', () => {
+  const ask = (questions: string[]) => (question: CacheQuestion<object>) => {
+    const { action } = question;
+    questions.push(action === 'changes' ? `${action} ${question.keys}` : `${action} ${question.key}`);
+    if (action === 'get' && question.fresh) return false;
+    return action === 'changes' || question.key !== 'secret';
+  };
+
+  test('is asked for each key and each thing to do, at each hop', async () => {
+    const questions: string[] = [];
+    await using chain = await Chain.create({ authorize: ask(questions) });
+    expect(questions).toEqual(['changes undefined', 'changes undefined']);
+    questions.length = 0;
+    await chain.leaf.get('a');
+    await chain.leaf.invalidate('a');
+    expect(questions).toEqual(['get a', 'get a', 'invalidate a', 'invalidate a']);
+    const refused = { code: 'NOT_AUTHORIZED', message: 'you may not do this' };
+    await expect(chain.leaf.get('secret')).rejects.toMatchObject(refused);
+    await expect(chain.leaf.get('a', { fresh: true })).rejects.toMatchObject(refused);
+    const error: unknown = await chain.leaf.invalidate('secret').catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(CallError); // refused is not unconfirmed: nothing was done
+    expect([chain.loads, chain.owner.position?.offset]).toEqual([1, 1]);
+  });
+
+  test.each<[string, () => unknown]>([
+    ['a throw', () => Promise.reject(new Error('the directory is down'))],
+    ['a truthy answer that is none', () => 'yes'],
+  ])('%s refuses', async (_what, answer) => {
+    await using chain = await Chain.create({ nodes: 2, authorize: answer as () => boolean });
+    const { client } = chain.bareClient(0);
+    for (const result of [await client.docs.get.rpc({ key: 'a' }), await client.docs.invalidate.rpc({ key: 'a' })])
+      expect(result).toMatchObject({ ok: false, payload: { code: 'NOT_AUTHORIZED' } });
+    await chain.settled();
+    expect([chain.leaf.state, chain.loads]).toEqual(['refused', 0]);
+  });
+
+  test('a permission to follow that is taken back ends it: nothing that was held is served any more', async () => {
+    const role = new AbortController();
+    await using chain = await Chain.create({
+      nodes: 3,
+      authorize: ({ action }) => (action === 'changes' ? { revoked: role.signal } : true),
+    });
+    await chain.leaf.get('a');
+    role.abort();
+    await chain.settled();
+    expect(chain.node(1).cache.state).toBe('refused');
+    expect(chain.leaf.state).not.toBe('live');
+    chain.write('a', 1);
+    expect(await chain.leaf.get('a')).toEqual({ n: 0 }); // the owner's own, which was told nothing
+    expect(chain.node(1).cache.stats.fetches).toBe(2);
+    await chain.owner.invalidate('a');
+    expect(await chain.leaf.get('a')).toEqual({ n: 1 });
+    await expect(chain.node(1).cache.invalidate('a')).rejects.toMatchObject({
+      code: 'CACHE_UNCONFIRMED',
+      cause: { code: 'NOT_AUTHORIZED' },
+    });
+  });
+
+  test('a program without a cache may get, invalidate and follow some keys', async () => {
+    await using chain = await Chain.create({ nodes: 2 });
+    const { client } = chain.bareClient(1);
+    expect(await client.docs.get.rpc({ key: 'a' })).toEqual({ ok: true, payload: { value: { n: 0 } } });
+    const { resReadable } = client.docs.changes.subscribe({ keys: ['b'] });
+    const heard: unknown[] = [];
+    const reading = (async () => {
+      for await (const message of resReadable) heard.push(message.ok ? message.payload : message.payload.code);
+    })();
+    await chain.settled();
+    await chain.owner.invalidate('a');
+    const answer = await client.docs.invalidate.rpc({ key: 'b' });
+    expect(answer).toEqual({ ok: true, payload: { position: chain.owner.position } });
+    await chain.settled();
+    expect(heard.slice(0, 2)).toMatchObject([{ type: 'ready' }, { type: 'events', through: 2 }]);
+    resReadable.break();
+    await reading;
+  });
+});
