@@ -42,7 +42,8 @@ describe.each(transportNames)('a chain of caches over %s', (transport) => {
   test('update writes, then invalidates, and every cache on the way has the new value', async () => {
     await using chain = await Chain.create({ transport });
     for (const { cache } of chain.nodes) await cache.get('a');
-    const written = await chain.leaf.update('a', () => {
+    const written = await chain.leaf.update('a', async () => {
+      await chain.leaf.get('a', { fresh: true }); // whoever reads meanwhile holds what was there before
       chain.write('a', 7);
       return 'written';
     });

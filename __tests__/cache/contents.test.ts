@@ -57,7 +57,7 @@ describe('what a hop holds', () => {
     const { contents } = contentsOn();
     const { fetch, resolve } = byHand();
     const [early, late] = [contents.fetch('a', none, () => 1), contents.fetch('b', none, fetch)];
-    expect(await early).toBe(1);
+    expect([await early, contents.find('a', undefined)]).toEqual([1, undefined]);
     contents.clear(at(0));
     resolve(2);
     expect(await late).toBe(2);

@@ -3,7 +3,7 @@ import type { CacheQuestion } from '../../cache/cacheProcedures.ts';
 import { createCache } from '../../cache/createCache.ts';
 import { CallError } from '../../router/errors.ts';
 import { quietClock } from '../watch/support/clock.ts';
-import { Chain } from './support/chain.ts';
+import { Chain, type Doc } from './support/chain.ts';
 
 describe('errors', () => {
   test('what load fails with reaches every hop with its code, and is not cached', async () => {
@@ -174,13 +174,17 @@ describe('who may', () => {
 
   test('a permission to follow that is taken back ends it: nothing that was held is served any more', async () => {
     const role = new AbortController();
+    const held = new Map<string, Doc>();
     await using chain = await Chain.create({
       nodes: 3,
+      storeOf: (index) => (index === 1 ? held : undefined),
       authorize: ({ action }) => (action === 'changes' ? { revoked: role.signal } : true),
     });
     await chain.leaf.get('a');
+    expect(held.size).toBe(1);
     role.abort();
     await chain.settled();
+    expect(held.size).toBe(0);
     expect(chain.node(1).cache.state).toBe('refused');
     expect(chain.leaf.state).not.toBe('live');
     chain.write('a', 1);
