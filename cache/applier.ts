@@ -16,27 +16,39 @@ import type { CacheEvent } from './messages.ts';
  */
 export class Applier<V> implements FollowHandler<CacheEvent> {
   readonly #contents: Contents<V>;
-  readonly #mirror: Mirror<CacheEvent>;
   readonly #waiters: ReachedWaiters;
   readonly #line: Line;
   readonly #clock: Clock;
   readonly stats = { drops: 0, clears: 0 };
+  #mirror: Mirror<CacheEvent> | undefined;
 
-  constructor(contents: Contents<V>, mirror: Mirror<CacheEvent>, waiters: ReachedWaiters, line: Line, clock: Clock) {
+  constructor(contents: Contents<V>, waiters: ReachedWaiters, line: Line, clock: Clock) {
     this.#contents = contents;
-    this.#mirror = mirror;
     this.#waiters = waiters;
     this.#line = line;
     this.#clock = clock;
+  }
+
+  /** What the hops behind this one follow; undefined where there are none. */
+  get mirror(): Mirror<CacheEvent> | undefined {
+    return this.#mirror;
+  }
+
+  /** From now on, passes on what is applied. */
+  relayTo(mirror: Mirror<CacheEvent>): Mirror<CacheEvent> {
+    this.#mirror = mirror;
+    const { applied } = this.#contents;
+    if (applied !== undefined) mirror.reset(applied);
+    return mirror;
   }
 
   onReady(beginning: Beginning, position: Position): void {
     if (beginning !== 'recovered') this.#clear(position);
     else {
       this.#contents.apply([], position);
-      const head = this.#mirror.head();
-      // A mirror that begins only now, or that refused what it was given last, does not stand where we go on.
-      if (head.epoch !== position.epoch || head.offset !== position.offset) this.#mirror.reset(position);
+      const head = this.#mirror?.head();
+      // A mirror that refused what it was given last does not stand where we go on.
+      if (head?.epoch !== position.epoch || head.offset !== position.offset) this.#mirror?.reset(position);
       this.#waiters.moveTo(position);
     }
     this.#line.moveTo('live', this.#clock.now());
@@ -46,7 +58,7 @@ export class Applier<V> implements FollowHandler<CacheEvent> {
     this.stats.drops += events.length;
     this.#contents.apply(events, through);
     const { epoch } = through;
-    this.#mirror.append(
+    this.#mirror?.append(
       events.map(({ offset, event }) => ({ position: { epoch, offset }, event })),
       through,
     );
@@ -70,7 +82,7 @@ export class Applier<V> implements FollowHandler<CacheEvent> {
   #clear(position: Position): void {
     this.stats.clears += 1;
     this.#contents.clear(position);
-    this.#mirror.reset(position);
+    this.#mirror?.reset(position);
     this.#waiters.moveTo(position);
   }
 }

@@ -1,4 +1,5 @@
 import type { LocalSource } from '../watch/localSource.ts';
+import type { Mirror, MirrorOptions } from '../watch/mirror.ts';
 import type { Position } from '../watch/position.ts';
 import type { CacheState, Line } from './line.ts';
 import type { CacheEvent } from './messages.ts';
@@ -79,10 +80,16 @@ export interface ReadNeed {
   readonly hops: number;
 }
 
+/** Makes a mirror of the owner's topic. */
+export type MirrorMaker = (options: MirrorOptions) => Mirror<CacheEvent>;
+
 /** A cache as the next hop sees it. */
 export interface CacheHop<V> {
-  /** What it has applied, under the owner's positions. */
-  readonly changes: LocalSource<CacheEvent>;
+  /**
+   * What it has applied, under the owner's positions.
+   * @param make how a hop that is not the owner gets a mirror of that: only one that is served needs any
+   */
+  changes(make: MirrorMaker): LocalSource<CacheEvent>;
   readonly line: Line;
   /** @param options asked for only if there is something to wait for: the signal of a call costs more than a hit */
   read(key: string, need: ReadNeed, options: () => WaitOptions): Promise<V>;

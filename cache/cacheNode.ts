@@ -2,11 +2,12 @@ import { CallError, type Clock } from '../router/index.ts';
 import { InvalidArgumentError } from '../watch/errors.ts';
 import type { LocalSource } from '../watch/localSource.ts';
 import type { Position } from '../watch/position.ts';
-import type { Cache, CacheHop, CacheStats, GetOptions, InvalidateOptions, ReadNeed } from './cache.ts';
+import type { Cache, CacheHop, CacheStats, GetOptions, InvalidateOptions, MirrorMaker, ReadNeed } from './cache.ts';
 import { Contents, type Demand } from './contents.ts';
 import { CacheBusyError, CacheClosedError, CacheLoopError, CacheUnconfirmedError } from './errors.ts';
+import { MAX_HOPS, MAX_KEY_LENGTH } from './limits.ts';
 import type { CacheState, Line } from './line.ts';
-import { type CacheEvent, MAX_HOPS, MAX_KEY_LENGTH } from './messages.ts';
+import type { CacheEvent } from './messages.ts';
 import type { SettledOptions } from './options.ts';
 import { checkTimeout, type WaitOptions, waitFor } from './waitFor.ts';
 
@@ -14,7 +15,6 @@ const DEFAULT_CONFIRM_MS = 30_000;
 
 /** What the owner and every other hop have in common. */
 export abstract class CacheNode<V> implements Cache<V>, CacheHop<V> {
-  abstract readonly changes: LocalSource<CacheEvent>;
   readonly line: Line;
   protected readonly clock: Clock;
   protected readonly contents: Contents<V>;
@@ -102,6 +102,7 @@ export abstract class CacheNode<V> implements Cache<V>, CacheHop<V> {
     this.contents.close(new CacheClosedError('waiting'));
   }
 
+  abstract changes(make: MirrorMaker): LocalSource<CacheEvent>;
   protected abstract get applied(): { readonly drops: number; readonly clears: number };
   /** Whether what is held may be answered with. May refuse to answer at all, by throwing. */
   protected abstract mayServe(): boolean;

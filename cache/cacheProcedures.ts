@@ -10,11 +10,13 @@ import {
   type Writable,
 } from '../router/index.ts';
 import { askPermission, type Permission } from '../watch/authorization.ts';
+import { createMirror } from '../watch/mirror.ts';
 import { type TopicProcedure, topicProcedure } from '../watch/topicProcedure.ts';
 import type { Cache } from './cache.ts';
 import { failureOf, NOT_AUTHORIZED_CODE } from './errors.ts';
 import type { Line } from './line.ts';
 import {
+  type CacheEvent,
   CacheEventSchema,
   CacheFailureSchema,
   cachedValueSchema,
@@ -66,12 +68,13 @@ export function cacheProcedures<S extends PayloadSchema, Ctx = ProcedureHandlerC
   { value, authorize }: CacheProceduresOptions<S, Ctx>,
 ): CacheProcedures<Ctx, S> {
   const { hop } = cache;
+  const source = hop.changes((options) => createMirror<CacheEvent>(options));
   const isAllowed = async (question: CacheQuestion<Ctx>) =>
     (await askPermission(() => authorize(question))) !== undefined;
   // The cast: whatever a service adds to it, the context of a handler is that of a call.
   const callOf = (ctx: Ctx) => ctx as CallContext<unknown, unknown>;
 
-  const changes = topicProcedure<typeof CacheEventSchema, Ctx>(hop.changes, {
+  const changes = topicProcedure<typeof CacheEventSchema, Ctx>(source, {
     event: CacheEventSchema,
     key: ({ key }) => key,
     authorize: ({ ctx, keys }) => authorize({ action: 'changes', ctx, keys }),

@@ -31,7 +31,7 @@ export interface OwnerOptions<V> extends CacheOptions<V> {
 const READ_BATCH = 1_000;
 
 class OwnerCache<V> extends CacheNode<V> {
-  readonly changes: Topic<CacheEvent>;
+  readonly #topic: Topic<CacheEvent>;
   readonly #load: OwnerOptions<V>['load'];
   readonly #isTopicOurs: boolean;
   readonly #stopListening: () => void;
@@ -42,11 +42,15 @@ class OwnerCache<V> extends CacheNode<V> {
     const settled = settleOptions(options);
     super(settled, new Line('live'));
     this.#load = options.load;
-    this.changes = options.topic ?? createTopic({ event: CacheEventSchema, clock: settled.clock });
+    this.#topic = options.topic ?? createTopic({ event: CacheEventSchema, clock: settled.clock });
     this.#isTopicOurs = options.topic === undefined;
     // What a transaction has published is heard of at its commit, which is not when it was published.
-    this.#stopListening = this.changes.onAppend(() => this.#catchUp());
+    this.#stopListening = this.#topic.onAppend(() => this.#catchUp());
     this.#catchUp();
+  }
+
+  changes(): Topic<CacheEvent> {
+    return this.#topic;
   }
 
   protected get applied(): { drops: number; clears: number } {
@@ -68,8 +72,8 @@ class OwnerCache<V> extends CacheNode<V> {
     this.contents.drop(key);
     let position: Position | undefined;
     try {
-      position = this.changes.publish({ key });
-      await this.changes.reached(position, options);
+      position = this.#topic.publish({ key });
+      await this.#topic.reached(position, options);
       return position;
     } catch (error) {
       throw unconfirmed(key, error, position);
@@ -82,15 +86,15 @@ class OwnerCache<V> extends CacheNode<V> {
 
   protected end(): void {
     this.#stopListening();
-    if (this.#isTopicOurs) this.changes.close();
+    if (this.#isTopicOurs) this.#topic.close();
   }
 
   #catchUp(): void {
     for (;;) {
       const cursor = this.contents.applied;
-      const head = this.changes.head();
+      const head = this.#topic.head();
       if (cursor !== undefined && cursor.epoch === head.epoch && cursor.offset === head.offset) return;
-      const outcome = cursor === undefined ? undefined : this.changes.read(cursor, READ_BATCH);
+      const outcome = cursor === undefined ? undefined : this.#topic.read(cursor, READ_BATCH);
       const last = outcome?.kind === 'events' ? outcome.events.at(-1) : undefined;
       if (outcome?.kind !== 'events' || last === undefined) {
         // No position to go on from, or a history that no longer holds what follows it.

@@ -1,4 +1,4 @@
-export type { Cache, CacheHop, CacheStats, GetOptions, InvalidateOptions, ReadNeed } from './cache.ts';
+export type { Cache, CacheHop, CacheStats, GetOptions, InvalidateOptions, MirrorMaker, ReadNeed } from './cache.ts';
 export {
   type CacheProcedures,
   type CacheProceduresOptions,

@@ -1,11 +1,7 @@
 import { type Static, type TLiteral, Type } from '@sinclair/typebox';
 import type { PayloadSchema } from '../router/index.ts';
 import { type Position, PositionSchema } from '../watch/position.ts';
-
-/** Keys are at most so many characters; whoever has longer ones takes a hash of them. As long as the keys of a topic. */
-export const MAX_KEY_LENGTH = 256;
-/** So many hops between a caller and the owner; more means that a cache is, in the end, its own upstream. */
-export const MAX_HOPS = 32;
+import { MAX_KEY_LENGTH } from './limits.ts';
 
 const key = Type.String({ maxLength: MAX_KEY_LENGTH });
 const hops = Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000 }));

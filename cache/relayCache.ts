@@ -1,12 +1,12 @@
 import { CallError, type CallOptions, type CancelTimer, type ErrorPayload, type Result } from '../router/index.ts';
 import { remoteAttempts, type TopicClient } from '../watch/attempt.ts';
 import { Follower } from '../watch/follower.ts';
-import { createMirror, type Mirror } from '../watch/mirror.ts';
+import type { Mirror } from '../watch/mirror.ts';
 import type { Position } from '../watch/position.ts';
 import { ReachedWaiters } from '../watch/reached.ts';
 import type { Keep } from '../watch/store.ts';
 import { Applier } from './applier.ts';
-import type { Cache } from './cache.ts';
+import type { Cache, MirrorMaker } from './cache.ts';
 import { CacheNode, unconfirmed } from './cacheNode.ts';
 import type { Demand } from './contents.ts';
 import { type CacheClosedError, CacheLostError } from './errors.ts';
@@ -44,10 +44,10 @@ export interface RelayOptions<V> extends CacheOptions<V> {
 }
 
 class RelayCache<V> extends CacheNode<V> {
-  readonly changes: Mirror<CacheEvent>;
   readonly #upstream: CacheUpstream<V>;
   readonly #whenLost: NonNullable<RelayOptions<V>['whenLost']>;
   readonly #resyncMs: number;
+  readonly #keep: Keep | undefined;
   readonly #waiters: ReachedWaiters;
   readonly #applier: Applier<V>;
   readonly #follower: Follower<CacheEvent>;
@@ -62,9 +62,9 @@ class RelayCache<V> extends CacheNode<V> {
     this.#upstream = upstream;
     this.#whenLost = whenLost;
     this.#resyncMs = positive('resyncMs', resyncMs);
-    this.changes = createMirror<CacheEvent>({ keep, clock });
+    this.#keep = keep;
     this.#waiters = new ReachedWaiters(clock);
-    this.#applier = new Applier(this.contents, this.changes, this.#waiters, this.line, clock);
+    this.#applier = new Applier(this.contents, this.#waiters, this.line, clock);
     const attempts = remoteAttempts(upstream.changes);
     this.#follower = new Follower(attempts, () => undefined, this.contents.applied, clock, this.#applier);
   }
@@ -73,6 +73,10 @@ class RelayCache<V> extends CacheNode<V> {
   start(): void {
     this.#follower.start();
     this.#armResync();
+  }
+
+  changes(make: MirrorMaker): Mirror<CacheEvent> {
+    return this.#applier.mirror ?? this.#applier.relayTo(make({ keep: this.#keep, clock: this.clock }));
   }
 
   protected get applied(): { drops: number; clears: number } {
@@ -116,7 +120,7 @@ class RelayCache<V> extends CacheNode<V> {
     this.#cancelResync?.();
     this.#follower.stop();
     this.#waiters.end(error);
-    this.changes.close();
+    this.#applier.mirror?.close();
   }
 
   #armResync(): void {
