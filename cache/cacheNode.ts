@@ -25,11 +25,11 @@ export abstract class CacheNode<V> implements Cache<V>, CacheHop<V> {
   #fetches = 0;
   #invalidations = 0;
 
-  constructor({ store, clock, maxFetches, fetchTimeoutMs, maxWaiting }: SettledOptions<V>, line: Line) {
+  constructor({ store, clock, maxWaiting, ...limits }: SettledOptions<V>, line: Line) {
     this.clock = clock;
     this.line = line;
     this.#maxWaiting = maxWaiting;
-    this.contents = new Contents(store, { maxFetches, fetchTimeoutMs }, clock);
+    this.contents = new Contents(store, limits, clock);
   }
 
   get hop(): CacheHop<V> {

@@ -5,6 +5,8 @@ import { CacheBusyError } from './errors.ts';
 /** How many fetches there may be, and how long one may take. */
 export interface FlightLimits {
   readonly maxFetches: number;
+  /** Those beyond it wait their turn. */
+  readonly maxConcurrentFetches: number;
   readonly fetchTimeoutMs: number;
 }
 
@@ -21,6 +23,11 @@ export class Flight<V> {
   /** Undefined once it is over: a table that forgets late (a Map's) must not keep values. */
   outcome: Promise<V> | undefined;
   reject: ((error: unknown) => void) | undefined;
+  /** Whoever waits behind this one for its turn. */
+  next: Flight<V> | undefined;
+  isRunning = false;
+  /** Begins it; undefined once it has begun, or need not. */
+  start: (() => void) | undefined;
 
   constructor(key: string, atLeast: Position | undefined) {
     this.key = key;
@@ -38,6 +45,9 @@ export class Flights<V> {
   readonly #keep: (key: string, value: V) => void;
   readonly #current = new Map<string, Flight<V>>();
   readonly #all = new Set<Flight<V>>();
+  #running = 0;
+  #first: Flight<V> | undefined;
+  #last: Flight<V> | undefined;
 
   /** @param keep told what a fetch brought that nothing was dropped under, before those who wait for it */
   constructor(limits: FlightLimits, clock: Clock, keep: (key: string, value: V) => void) {
@@ -70,8 +80,9 @@ export class Flights<V> {
     });
     const outcome = new Promise<V>((resolve, reject) => {
       flight.reject = reject;
-      void this.#run(flight, fetch, resolve);
+      flight.start = () => void this.#run(flight, fetch, resolve);
     });
+    this.#enqueue(flight);
     // Everybody who waited may have gone.
     outcome.catch(() => undefined);
     if (this.#all.has(flight)) flight.outcome = outcome; // else it threw at once
@@ -89,11 +100,34 @@ export class Flights<V> {
 
   /** Gives up everything. */
   end(error: Error): void {
-    for (const flight of [...this.#all]) this.#fail(flight, error);
+    // Those that wait for their turn first: none of them is to begin when another one ends.
+    const flights = [...this.#all];
+    for (const flight of flights) if (!flight.isRunning) this.#fail(flight, error);
+    for (const flight of flights) this.#fail(flight, error);
+  }
+
+  #enqueue(flight: Flight<V>): void {
+    if (this.#last === undefined) this.#first = flight;
+    else this.#last.next = flight;
+    this.#last = flight;
+    this.#startNext();
+  }
+
+  #startNext(): void {
+    while (this.#running < this.#limits.maxConcurrentFetches && this.#first !== undefined) {
+      const { start, next } = this.#first;
+      this.#first.start = undefined;
+      this.#first.next = undefined;
+      this.#first = next;
+      if (next === undefined) this.#last = undefined;
+      start?.(); // unless it was given up before its turn
+    }
   }
 
   async #run(flight: Flight<V>, fetch: Fetch<V>, resolve: (value: V) => void): Promise<void> {
     let value: V;
+    this.#running += 1;
+    flight.isRunning = true;
     try {
       value = await fetch(flight.controller.signal);
     } catch (error) {
@@ -121,5 +155,10 @@ export class Flights<V> {
     if (this.#current.get(flight.key) === flight) this.#current.delete(flight.key);
     flight.outcome = undefined;
     flight.reject = undefined;
+    flight.start = undefined;
+    if (flight.isRunning) {
+      this.#running -= 1;
+      this.#startNext();
+    }
   }
 }

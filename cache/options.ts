@@ -10,7 +10,9 @@ export interface CacheOptions<V> {
   maxEntries?: number | undefined;
   /** A fetch that takes longer has failed; 30 000 by default. */
   fetchTimeoutMs?: number | undefined;
-  /** At most so many fetches at once; 1 000 by default. One more rejects with {@link CacheBusyError}. */
+  /** At most so many fetches at once; those beyond it wait their turn. 256 by default: a session has room for 1 000 calls. */
+  maxConcurrentFetches?: number | undefined;
+  /** At most so many that are under way or wait their turn; 10 000 by default. One more rejects with {@link CacheBusyError}. */
   maxFetches?: number | undefined;
   /** At most so many callers that wait for anything; 10 000 by default. One more rejects with {@link CacheBusyError}. */
   maxWaiting?: number | undefined;
@@ -21,6 +23,7 @@ export interface CacheOptions<V> {
 export interface SettledOptions<V> {
   readonly store: CacheStore<V>;
   readonly fetchTimeoutMs: number;
+  readonly maxConcurrentFetches: number;
   readonly maxFetches: number;
   readonly maxWaiting: number;
   readonly clock: Clock;
@@ -34,12 +37,14 @@ export function positive(name: string, value: number): number {
 
 /** @throws {InvalidArgumentError} for options that contradict each other, or that are out of range */
 export function settleOptions<V>(options: CacheOptions<V>): SettledOptions<V> {
-  const { store, maxEntries, fetchTimeoutMs = 30_000, maxFetches = 1_000, maxWaiting = 10_000 } = options;
+  const { store, maxEntries, fetchTimeoutMs = 30_000, maxWaiting = 10_000 } = options;
+  const { maxConcurrentFetches = 256, maxFetches = 10_000 } = options;
   if (store !== undefined && maxEntries !== undefined)
     throw new InvalidArgumentError(`expected store or maxEntries, got both: a store of yours is its own bound`);
   return {
     store: store ?? new MemoryCacheStore<V>(maxEntries ?? 10_000),
     fetchTimeoutMs: positive('fetchTimeoutMs', fetchTimeoutMs),
+    maxConcurrentFetches: positive('maxConcurrentFetches', maxConcurrentFetches),
     maxFetches: positive('maxFetches', maxFetches),
     maxWaiting: positive('maxWaiting', maxWaiting),
     clock: options.clock ?? systemClock,

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Contents } from '../../cache/contents.ts';
+import type { FlightLimits } from '../../cache/flights.ts';
 import { settleOptions } from '../../cache/options.ts';
 import { type CacheStore, MemoryCacheStore } from '../../cache/store.ts';
 import type { Position } from '../../watch/position.ts';
@@ -8,9 +9,11 @@ import { quietClock } from '../watch/support/clock.ts';
 const at = (offset: number, epoch = 'e'): Position => ({ epoch, offset });
 const dropping = (...keys: string[]) => keys.map((key) => ({ event: { key } }));
 
-function contentsOn(store: CacheStore<number> = new Map(), limits = { maxFetches: 100, fetchTimeoutMs: 1_000 }) {
+const usual: FlightLimits = { maxFetches: 100, maxConcurrentFetches: 100, fetchTimeoutMs: 1_000 };
+
+function contentsOn(store: CacheStore<number> = new Map(), limits: Partial<FlightLimits> = {}) {
   const clock = quietClock();
-  return { clock, store, contents: new Contents<number>(store, limits, clock) };
+  return { clock, store, contents: new Contents<number>(store, { ...usual, ...limits }, clock) };
 }
 
 /** A fetch that is answered by hand. */
@@ -153,7 +156,7 @@ describe('what a hop holds', () => {
   });
 
   test('there are so many fetches and no more, those that were dropped included', async () => {
-    const { contents, clock } = contentsOn(new Map(), { maxFetches: 2, fetchTimeoutMs: 1_000 });
+    const { contents, clock } = contentsOn(new Map(), { maxFetches: 2 });
     contents.clear(at(0));
     const { fetch, resolve } = byHand();
     const values = [contents.fetch('a', none, fetch), contents.fetch('b', none, fetch)];
@@ -162,6 +165,31 @@ describe('what a hop holds', () => {
     resolve(1);
     await Promise.all(values);
     expect([await contents.fetch('c', none, fetch), clock.pendingTimers]).toEqual([1, 0]);
+  });
+
+  test('so many fetches run at once, the others in their turn, and none that was given up before it', async () => {
+    const { contents, clock } = contentsOn(new Map(), { maxConcurrentFetches: 2 });
+    contents.clear(at(0));
+    const hands = ['a', 'b', 'c', 'd'].map((key) => ({ key, ...byHand() }));
+    const begun: string[] = [];
+    const values = hands.map(({ key, fetch }) =>
+      contents.fetch(key, none, () => {
+        begun.push(key);
+        return fetch();
+      }),
+    );
+    expect([begun, contents.fetches]).toEqual([['a', 'b'], 4]);
+    expect(contents.join('c', undefined)).toBe(values[2]);
+    contents.apply(dropping('c'), at(1)); // has not begun, but those who come now are not to know
+    expect(contents.join('c', undefined)).toBeUndefined();
+    hands[1]?.resolve(2);
+    await values[1];
+    expect(begun).toEqual(['a', 'b', 'c']);
+    const failed = values.filter((_, index) => index !== 1).map((value) => expect(value).rejects.toThrow('over'));
+    contents.close(new Error('over'));
+    await Promise.all(failed);
+    expect([begun, contents.fetches]).toEqual([['a', 'b', 'c'], 0]);
+    expect([await contents.fetch('e', none, () => 5), clock.pendingTimers]).toEqual([5, 0]);
   });
 
   test('a load that throws at once is a fetch that failed, and is not kept', async () => {
@@ -313,7 +341,10 @@ describe('a store', () => {
     expect(() => settleOptions({ maxEntries: 5, store: new Map() })).toThrow('expected store or maxEntries, got both');
   });
 
-  test.each(['fetchTimeoutMs', 'maxFetches', 'maxWaiting'])('a %s that is none is refused', (name) => {
-    expect(() => settleOptions({ [name]: 0 })).toThrow(`expected ${name} of more than 0, got 0`);
-  });
+  test.each(['fetchTimeoutMs', 'maxFetches', 'maxConcurrentFetches', 'maxWaiting'])(
+    'a %s that is none is refused',
+    (name) => {
+      expect(() => settleOptions({ [name]: 0 })).toThrow(`expected ${name} of more than 0, got 0`);
+    },
+  );
 });
