@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { relayCache } from '../../cache/relayCache.ts';
 import type { Position } from '../../watch/position.ts';
-import { Chain, type ChainOptions, type Doc } from './support/chain.ts';
+import { Chain, type ChainOptions, type Doc, docServices } from './support/chain.ts';
 import { Tap } from './support/tap.ts';
 
 /** A chain whose last hop hears what the test lets pass. */
@@ -195,4 +196,21 @@ test('a hop that is behind does not answer with what it holds to somebody who ha
   await chain.settled();
   expect([cache.position, chain.leaf.position]).toEqual([position, position]);
   expect(await cache.get('a')).toEqual({ n: 1 });
+});
+
+test('a hop that is served only later offers the history from where it stands', async () => {
+  await using chain = await Chain.create({ nodes: 1 });
+  const late = relayCache(chain.bareClient(0).client.docs, { clock: chain.clock });
+  await chain.owner.invalidate('a');
+  await chain.settled();
+  docServices(late);
+  const changes = late.hop.changes(() => {
+    throw new Error('there is one mirror and no other');
+  });
+  expect(changes.head()).toEqual(chain.owner.position);
+  await chain.owner.invalidate('b');
+  await chain.settled();
+  expect([late.state, changes.head()]).toEqual(['live', chain.owner.position]);
+  expect(changes.read({ ...changes.head(), offset: 1 }, 10)).toMatchObject({ events: [{ event: { key: 'b' } }] });
+  late.close();
 });
