@@ -10,7 +10,8 @@ import * as codec from 'holdfast/codec';
 import * as logging from 'holdfast/logging';
 import * as watch from 'holdfast/watch';
 import * as consume from 'holdfast/consume';
-export const names = [root, transport, client, memory, codec, logging, watch, consume].map((module) => Object.keys(module));
+import * as cache from 'holdfast/cache';
+export const names = [root, transport, client, memory, codec, logging, watch, consume, cache].map((module) => Object.keys(module));
 // The DOM's WebSocket is what a browser gives.
 export const dial: client.WebSocketGetter = () => new WebSocket('ws://localhost');
 `;

@@ -1,7 +1,7 @@
 import type { Clock } from '../router/index.ts';
+import { hasReached } from '../watch/hasReached.ts';
 import type { Position } from '../watch/position.ts';
 import { type Fetch, type FlightLimits, Flights } from './flights.ts';
-import { hasHeard } from './heard.ts';
 import { Held } from './held.ts';
 import type { CacheStore } from './store.ts';
 
@@ -54,7 +54,7 @@ export class Contents<V> {
   join(key: string, wanted: Position | undefined): Promise<V> | undefined {
     const flight = this.#flights.current(key);
     if (flight === undefined) return undefined;
-    return wanted === undefined || this.#mayAnswer(wanted) || hasHeard(flight.atLeast, wanted)
+    return wanted === undefined || this.#mayAnswer(wanted) || hasReached(flight.atLeast, wanted)
       ? flight.outcome
       : undefined;
   }
@@ -70,8 +70,8 @@ export class Contents<V> {
   /** What to ask for on behalf of somebody who has heard of everything up to `wanted`. */
   demandFor(wanted: Position | undefined): Demand {
     const floor = this.#floor;
-    if (wanted === undefined || hasHeard(floor, wanted)) return { fresh: false, atLeast: floor };
-    if (floor === undefined || hasHeard(wanted, floor)) return { fresh: false, atLeast: wanted };
+    if (wanted === undefined || hasReached(floor, wanted)) return { fresh: false, atLeast: floor };
+    if (floor === undefined || hasReached(wanted, floor)) return { fresh: false, atLeast: wanted };
     // Two histories, of which nobody here knows which is the later: only the owner has heard of both.
     return { fresh: true, atLeast: wanted };
   }
@@ -107,12 +107,12 @@ export class Contents<V> {
   }
 
   #mayAnswer(wanted: Position | undefined): boolean {
-    return wanted === undefined || hasHeard(this.#floor, wanted);
+    return wanted === undefined || hasReached(this.#floor, wanted);
   }
 
   #moveTo(position: Position): void {
     this.#applied = position;
-    if (!hasHeard(this.#floor, position)) this.#floor = position;
+    if (!hasReached(this.#floor, position)) this.#floor = position;
     this.#held.save(position);
   }
 }

@@ -1,4 +1,5 @@
-import { hasReached, type Position } from '../watch/position.ts';
+import { hasReached } from '../watch/hasReached.ts';
+import type { Position } from '../watch/position.ts';
 import type { Positioned, ReadOutcome } from '../watch/source.ts';
 import { isAsync, type TransactionalConsumer } from './consumer.ts';
 import { SourceError, StoreError } from './errors.ts';

@@ -1,4 +1,5 @@
-import { hasReached, type Position } from '../watch/position.ts';
+import { hasReached } from '../watch/hasReached.ts';
+import type { Position } from '../watch/position.ts';
 import { EngineClosedError, ReachedTimeoutError } from './errors.ts';
 import type { EngineSettings } from './options.ts';
 import type { ConsumerRecord } from './record.ts';

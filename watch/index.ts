@@ -22,6 +22,7 @@ export {
   UnusableLoadError,
   WatchClosedError,
 } from './errors.ts';
+export { hasReached } from './hasReached.ts';
 export type { LoadContext, LoadReason } from './loader.ts';
 export type { LocalSource } from './localSource.ts';
 export { MemoryTopicStore } from './memoryStore.ts';
@@ -35,7 +36,7 @@ export {
   topicMessageSchema,
 } from './messages.ts';
 export { createMirror, type Mirror, type MirrorOptions } from './mirror.ts';
-export { hasReached, type Position, PositionSchema } from './position.ts';
+export { type Position, PositionSchema } from './position.ts';
 export type { ReachedOptions } from './reached.ts';
 export type { EventSource, Positioned, ReadOutcome } from './source.ts';
 export {

@@ -12,8 +12,3 @@ export const PositionSchema = Type.Object({
 
 /** @see PositionSchema */
 export type Position = Static<typeof PositionSchema>;
-
-/** Whether somebody who has seen everything up to `seen` has seen `wanted`. Of another epoch nothing is known: false. */
-export function hasReached(seen: Position | undefined, wanted: Position): boolean {
-  return seen !== undefined && seen.epoch === wanted.epoch && seen.offset >= wanted.offset;
-}

@@ -1,5 +1,6 @@
 import type { CancelTimer, Clock, HoldfastError } from '../router/index.ts';
 import { InvalidArgumentError, OtherEpochError, ReachedAbortedError, ReachedTimeoutError } from './errors.ts';
+import { hasReached } from './hasReached.ts';
 import type { Position } from './position.ts';
 
 /** How long to wait for a position. */
@@ -42,7 +43,7 @@ export class ReachedWaiters {
     const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
     if (!(timeoutMs >= 0))
       return Promise.reject(new InvalidArgumentError(`expected timeoutMs of 0 or more, got ${timeoutMs}`));
-    if (this.#isSeen(wanted)) return Promise.resolve();
+    if (hasReached(this.#seen, wanted)) return Promise.resolve();
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     if (signal?.aborted === true) return Promise.reject(new ReachedAbortedError(wanted, signal.reason));
     return new Promise((resolve, reject) => {
@@ -99,10 +100,6 @@ export class ReachedWaiters {
     this.#ordered = [];
     this.#elsewhere = [];
     for (const waiter of waiters) waiter.reject(error);
-  }
-
-  #isSeen(wanted: Position): boolean {
-    return this.#seen?.epoch === wanted.epoch && this.#seen.offset >= wanted.offset;
   }
 
   #add(waiter: Waiter): void {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import Database from 'libsql';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type CacheEvent, CacheEventSchema } from '../../cache/messages.ts';
+import { CacheEventSchema } from '../../cache/messages.ts';
 import { transportNames } from '../../testUtil/links.ts';
 import { SqliteTopicStore } from '../../watch/sqliteStore.ts';
 import { createTopic } from '../../watch/topic.ts';
@@ -114,7 +114,7 @@ describe.each(transportNames)('a cache over %s', (transport) => {
     const durable = (chain: Chain) =>
       createTopic({
         event: CacheEventSchema,
-        store: new SqliteTopicStore<CacheEvent>(db, { name: 'docs' }),
+        store: new SqliteTopicStore(db, { name: 'docs' }),
         clock: chain.clock,
       });
     const { chain, stop } = await filled();
@@ -192,7 +192,7 @@ describe.each(transportNames)('a cache over %s', (transport) => {
     const lasting = (chain: Chain) => ({
       topic: createTopic({
         event: CacheEventSchema,
-        store: new SqliteTopicStore<CacheEvent>(db, { name: 'docs' }),
+        store: new SqliteTopicStore(db, { name: 'docs' }),
         clock: chain.clock,
       }),
       store: sqliteCacheStore<{ n: number }>(db),

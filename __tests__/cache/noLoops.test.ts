@@ -20,7 +20,6 @@ describe('no event causes a request', () => {
       'contents.ts',
       'errors.ts',
       'flights.ts',
-      'heard.ts',
       'held.ts',
       'limits.ts',
       'line.ts',

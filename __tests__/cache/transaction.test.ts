@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import Database from 'libsql';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type CacheEvent, CacheEventSchema } from '../../cache/messages.ts';
+import { CacheEventSchema } from '../../cache/messages.ts';
 import { SqliteTopicStore } from '../../watch/sqliteStore.ts';
 import { createTopic } from '../../watch/topic.ts';
 import { temporaryFolder } from '../watch/support/stores.ts';
@@ -23,7 +23,7 @@ async function withDatabase() {
   const chain = await Chain.create();
   const topic = createTopic({
     event: CacheEventSchema,
-    store: new SqliteTopicStore<CacheEvent>(db, { name: 'docs' }),
+    store: new SqliteTopicStore(db, { name: 'docs' }),
     clock: chain.clock,
   });
   // The cast: the column that the statement names.

@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import { describe, expect, test } from 'vitest';
+import { hasReached } from '../../watch/hasReached.ts';
 import { createMirror } from '../../watch/mirror.ts';
-import { hasReached } from '../../watch/position.ts';
 import { createTopic } from '../../watch/topic.ts';
 import { quietClock } from './support/clock.ts';
 
