@@ -7,8 +7,9 @@ export { Relay, type RelayAddress } from './relay.ts';
 export { formatTrace, type TraceLine } from './sim/engine/trace.ts';
 export type { Violation } from './sim/engine/world.ts';
 export { type FaultClass, faultClasses } from './sim/run/faultClasses.ts';
+export type { Narrowing } from './sim/run/narrow.ts';
 export type { RunOutcome } from './sim/run/run.ts';
-export { type Narrowing, runSeed, type SeedOptions, type SeedOutcome } from './sim/run/seed.ts';
+export { runSeed, type SeedOptions, type SeedOutcome } from './sim/run/seed.ts';
 export { replayCommand, shrink } from './sim/run/shrink.ts';
 export type {
   ClientContext,

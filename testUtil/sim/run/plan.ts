@@ -60,7 +60,8 @@ export interface Plan {
   readonly maxBurst: number;
 }
 
-function planOptions(random: Random): PlannedOptions {
+/** How a seed sets the transports. */
+export function planOptions(random: Random): PlannedOptions {
   const connectionTimeoutMs = random.integer(400, 3_000);
   const handshakeTimeoutMs = random.integer(400, 3_000);
   const baseIntervalMs = random.integer(20, 300);
@@ -143,7 +144,7 @@ export function windowOf({ hasCompactExtension, hasCreditExtension, readableHigh
 }
 
 /** What the oracle has to know of the options. */
-export function termsOf({ options, workload, kinds }: Plan): Terms {
+export function termsOf({ options, workload, kinds }: Pick<Plan, 'options' | 'workload' | 'kinds'>): Terms {
   return {
     graceMs: options.sessionDisconnectGraceMs,
     handshakeTimeoutMs: options.serverHandshakeTimeoutMs,

@@ -10,6 +10,7 @@ import type { Workload } from '../workload/workload.ts';
 import type { FaultClass } from './faultClasses.ts';
 import { type Inflict, inflictions } from './faults.ts';
 import { lie } from './liar.ts';
+import { dialFaults } from './linkFaults.ts';
 import { type Plan, type PlannedFault, settleMs, termsOf, windowOf } from './plan.ts';
 import { rollBackClient, rollBackServer } from './rollback.ts';
 import { Stage } from './stage.ts';
@@ -85,8 +86,6 @@ function schedule(stage: Stage, fault: PlannedFault): void {
   });
 }
 
-const fates = { refused: 'refused', hangs: 'hanging', late: 'lateDial', held: 'overlap' } as const;
-
 function setUp(stage: Stage): void {
   const { world, oracle, plan } = stage;
   oracle.onLateFrame = () => {
@@ -101,8 +100,8 @@ function setUp(stage: Stage): void {
     });
   };
   stage.network.onFate = ({ kind }) => {
-    stage.counts[fates[kind]] += 1;
-    world.note('fault', `${fates[kind]} dial`);
+    stage.counts[dialFaults[kind]] += 1;
+    world.note('fault', `${dialFaults[kind]} dial`);
   };
   stage.startServer();
   for (const slot of stage.clients) slot.host = stage.startClient(slot.name);

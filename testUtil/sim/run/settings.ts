@@ -14,7 +14,7 @@ const AT_ONCE = 0.5;
 const EVER = 0.95;
 
 /** What both transports of a run are set to. */
-export function transportOptions({ options }: Plan): TransportOptions {
+export function transportOptions({ options }: Pick<Plan, 'options'>): TransportOptions {
   const { codec } = options;
   return {
     heartbeatIntervalMs: options.heartbeatIntervalMs,
@@ -49,7 +49,7 @@ export function transportOptions({ options }: Plan): TransportOptions {
  * @param onSlow told when it takes its time
  */
 export function slowHandshake(
-  { options }: Plan,
+  { options }: Pick<Plan, 'options'>,
   clock: Clock,
   isOver: () => boolean,
   onSlow: () => void,

@@ -1,7 +1,7 @@
-import { faultClasses } from './faultClasses.ts';
-import { type Plan, planOf } from './plan.ts';
+import { type Narrowable, type Narrowing, narrow } from './narrow.ts';
+import { planOf } from './plan.ts';
 import { runPlan } from './run.ts';
-import { type Narrowing, narrow, type SeedOptions } from './seed.ts';
+import type { SeedOptions } from './seed.ts';
 
 /** A run that fails is repeated at most so many times to make it smaller. */
 const MAX_RUNS = 150;
@@ -9,31 +9,28 @@ const MAX_RUNS = 150;
 const MARGIN_MS = 500;
 
 /** Makes a failing plan smaller, for as long as it breaks the same invariant. */
-class Shrinker {
-  plan: Plan;
-  readonly #invariant: string;
-  readonly #workload: SeedOptions['workload'];
+class Shrinker<Kind extends string, P extends Narrowable<Kind>> {
+  plan: P;
+  readonly #fails: (plan: P) => Promise<boolean>;
   #runs = 0;
 
-  constructor(plan: Plan, invariant: string, workload: SeedOptions['workload']) {
+  constructor(plan: P, fails: (plan: P) => Promise<boolean>) {
     this.plan = plan;
-    this.#invariant = invariant;
-    this.#workload = workload;
+    this.#fails = fails;
   }
 
   /** Keeps the smaller plan if it still fails. */
-  async try(narrowing: Narrowing): Promise<boolean> {
+  async try(narrowing: Narrowing<Kind>): Promise<boolean> {
     if (this.#runs >= MAX_RUNS) return false;
     this.#runs += 1;
-    const smaller = narrow(this.plan, narrowing);
-    const { violation } = await runPlan(smaller, { workload: this.#workload });
-    if (violation?.invariant !== this.#invariant) return false;
+    const smaller = narrow<Kind, P>(this.plan, narrowing);
+    if (!(await this.#fails(smaller))) return false;
     this.plan = smaller;
     return true;
   }
 
   async fewerClasses(): Promise<void> {
-    for (const kind of faultClasses) {
+    for (const kind of this.plan.kinds) {
       if (this.plan.kinds.includes(kind)) await this.try({ kinds: this.plan.kinds.filter((other) => other !== kind) });
     }
   }
@@ -59,9 +56,15 @@ class Shrinker {
   }
 }
 
-/** Finds less of a seed that fails in the same way: fewer clients, fewer classes, fewer faults, a shorter time. */
-export async function shrink(seed: number, invariant: string, options: SeedOptions = {}): Promise<Narrowing> {
-  const shrinker = new Shrinker(narrow(planOf(seed), options), invariant, options.workload);
+/**
+ * Finds less of a plan that fails in the same way: fewer clients, fewer classes, fewer faults, a shorter time.
+ * @param fails runs a plan and says whether it fails so
+ */
+export async function shrinkPlan<Kind extends string, P extends Narrowable<Kind>>(
+  plan: P,
+  fails: (plan: P) => Promise<boolean>,
+): Promise<Narrowing<Kind>> {
+  const shrinker = new Shrinker<Kind, P>(plan, fails);
   await shrinker.fewerClients();
   await shrinker.fewerClasses();
   await shrinker.fewerFaults();
@@ -70,13 +73,26 @@ export async function shrink(seed: number, invariant: string, options: SeedOptio
   return { kinds, faults: faults.map(({ id }) => id), clients, durationMs };
 }
 
-/** The command that runs a seed again, as far as it was narrowed. */
-export function replayCommand(seed: number, { kinds, faults, clients, durationMs }: Narrowing = {}): string {
-  const flags = [
+/** The same for a seed that breaks an invariant. */
+export function shrink(seed: number, invariant: string, options: SeedOptions = {}): Promise<Narrowing> {
+  const { workload } = options;
+  return shrinkPlan(
+    narrow(planOf(seed), options),
+    async (plan) => (await runPlan(plan, { workload })).violation?.invariant === invariant,
+  );
+}
+
+/** What of a command line narrows a plan. */
+export function narrowingFlags({ kinds, faults, clients, durationMs }: Narrowing<string>): string {
+  return [
     kinds === undefined ? '' : ` --classes ${kinds.join(',') || 'none'}`,
     faults === undefined ? '' : ` --faults ${faults.join(',') || 'none'}`,
     clients === undefined ? '' : ` --clients ${clients}`,
     durationMs === undefined ? '' : ` --duration ${durationMs}`,
-  ];
-  return `npm run sim -- --seed ${seed}${flags.join('')} --trace`;
+  ].join('');
+}
+
+/** The command that runs a seed again, as far as it was narrowed. */
+export function replayCommand(seed: number, narrowing: Narrowing = {}): string {
+  return `npm run sim -- --seed ${seed}${narrowingFlags(narrowing)} --trace`;
 }
