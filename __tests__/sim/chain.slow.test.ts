@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest';
+import { rareClasses } from '../../testUtil/sim/chain/chainFigures.ts';
+import { chainWorkloads } from '../../testUtil/sim/chain/workloads.ts';
+import { expectChainSeeds } from './support/chainSeeds.ts';
+import { freshBase } from './support/seeds.ts';
+
+const SEEDS = 500;
+const from = freshBase + 2_000_000;
+
+test.each(chainWorkloads)(
+  `every promise of $name holds in ${SEEDS} fresh seeds from ${from}, and every class of faults is common`,
+  async (workload) => {
+    const figures = await expectChainSeeds(from, SEEDS, { workload });
+    const { name, spared = [] } = workload;
+    // Plain calls commit nothing.
+    const absent = name === 'calls' ? [...spared, 'crashAtCommit'] : spared;
+    expect(rareClasses(figures).filter((kind) => !absent.includes(kind))).toEqual([]);
+  },
+  600_000,
+);
