@@ -3,6 +3,7 @@ import { type LinkFaultClass, linkInflictions, pause } from '../run/linkFaults.t
 import type { ChainFaultClass } from './chainFaultClasses.ts';
 import type { ChainFault } from './chainPlan.ts';
 import type { ChainPlace, ChainStage } from './chainStage.ts';
+import { Disk } from './disk.ts';
 
 /** Does one fault. Returns false where there was nothing to do it to. */
 type Inflict = (stage: ChainStage, fault: ChainFault, leaf: ChainPlace) => boolean;
@@ -37,9 +38,10 @@ function crash(placeOf: (stage: ChainStage, fault: ChainFault, leaf: ChainPlace)
 function rollBack(kind: ChainFaultClass, placeOf: (stage: ChainStage, leaf: ChainPlace) => ChainPlace): Inflict {
   return (stage, { dice: [a, b, c] }, leaf) => {
     const place = placeOf(stage, leaf);
-    const image = place.disk.image();
+    const backup = new Disk(place.disk.image());
+    backup.setRestored(true);
     stage.world.later(Math.min(a * MAX_AGE_MS, stage.inner.msUntilHealed), () => {
-      if (!stage.crash(place, b < 0.4, image)) return;
+      if (!stage.crash(place, b < 0.4, backup.image())) return;
       stage.count(kind);
       stage.startLater(place, c * c * 8_000);
     });

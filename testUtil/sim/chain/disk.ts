@@ -4,6 +4,9 @@ export type DiskKey = string | number;
 /** Everything on a disk at one moment: values are never changed, so a copy is cheap. */
 export type DiskImage = ReadonlyMap<string, ReadonlyMap<DiskKey, unknown>>;
 
+/** Has one row. */
+const RESTORED = 'restored';
+
 /** One table of a {@link Disk}. */
 export interface DiskTable<T> {
   get(key: DiskKey): T | undefined;
@@ -33,6 +36,16 @@ export class Disk {
   /** @returns what is there now */
   image(): DiskImage {
     return new Map([...this.#tables].map(([name, table]) => [name, new Map(table)]));
+  }
+
+  /** True on a disk that was restored from a backup, until somebody has done what that asks for. */
+  get isRestored(): boolean {
+    return this.table(RESTORED).get('') === true;
+  }
+
+  /** Says that it was restored, or that it has been seen to. */
+  setRestored(isRestored: boolean): void {
+    if (isRestored !== this.isRestored) this.table(RESTORED).set('', isRestored);
   }
 
   /** True inside of {@link transaction}. */

@@ -1,5 +1,6 @@
 import type { ChainWorkload } from './chainWorkload.ts';
 import { callsWorkload } from './workloads/calls.ts';
+import { watchingWorkload } from './workloads/watching/watching.ts';
 
 /** The built-in programs for a chain. */
-export const chainWorkloads: readonly ChainWorkload[] = [callsWorkload];
+export const chainWorkloads: readonly ChainWorkload[] = [callsWorkload, watchingWorkload];
