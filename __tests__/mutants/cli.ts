@@ -5,8 +5,10 @@
 import { fork } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { allMutants } from './allMutants.ts';
+import { chainMutants } from './chainMutants.ts';
 import { type Hunt, hunt, MOST_SEEDS } from './hunt.ts';
-import { mutants } from './mutants.ts';
+import { type Mutant, mutants } from './mutants.ts';
 
 /** For all seeds of one mutant; whoever takes longer hangs, which is not a catch. */
 const LIMIT_MS = 300_000;
@@ -14,6 +16,7 @@ const LIMIT_MS = 300_000;
 const { values: flags } = parseArgs({
   options: {
     only: { type: 'string', default: '' },
+    chain: { type: 'boolean', default: false },
     jobs: { type: 'string', default: '2' },
     seeds: { type: 'string', default: String(MOST_SEEDS) },
     hunt: { type: 'string' },
@@ -39,10 +42,11 @@ function huntInProcess(name: string): Promise<Hunt> {
 const HEADER = '| mutant | seed | invariant | what the oracle said |\n| --- | ---: | --- | --- |';
 const PAGE = 'docs/reliability.md';
 
-/** Puts the table where the page has its markers; in the order of the list, whichever was found first. */
-function writeTable(hunts: readonly Hunt[]): void {
-  const rows = mutants.flatMap(({ name }) => hunts.filter((found) => found.name === name).map(line));
-  const [begin, end] = ['<!-- mutants:begin -->', '<!-- mutants:end -->'];
+/** Puts a table where the page has its markers; in the order of the list, whichever was found first. */
+function writeTable(name: string, list: readonly Mutant[], hunts: readonly Hunt[]): void {
+  const rows = list.flatMap((mutant) => hunts.filter((found) => found.name === mutant.name).map(line));
+  if (rows.length < list.length) return; // of a part nothing can be said
+  const [begin, end] = [`<!-- ${name}:begin -->`, `<!-- ${name}:end -->`];
   const [before = '', rest = ''] = readFileSync(PAGE, 'utf8').split(begin);
   const [, after = ''] = rest.split(end);
   writeFileSync(PAGE, `${before}${begin}\n${[HEADER, ...rows].join('\n')}\n${end}${after}`);
@@ -54,7 +58,7 @@ function line({ name, seed, invariant = 'none: it survives', message = '', crash
 }
 
 async function huntAll(): Promise<void> {
-  const waiting = mutants.filter(({ name }) => name.includes(flags.only));
+  const waiting = (flags.chain ? chainMutants : allMutants).filter(({ name }) => name.includes(flags.only));
   const hunts: Hunt[] = [];
   console.log(HEADER);
   const work = async (): Promise<void> => {
@@ -65,7 +69,10 @@ async function huntAll(): Promise<void> {
     }
   };
   await Promise.all(Array.from({ length: Number(flags.jobs) }, work));
-  if (flags.write) writeTable(hunts);
+  if (flags.write) {
+    writeTable('mutants', mutants, hunts);
+    writeTable('chain-mutants', chainMutants, hunts);
+  }
   const survivors = hunts.filter(({ seed }) => seed === undefined);
   console.log(`\n${hunts.length - survivors.length} of ${hunts.length} mutants caught within ${flags.seeds} seeds`);
   if (survivors.length > 0 || hunts.length === 0) process.exitCode = 1;
@@ -73,7 +80,7 @@ async function huntAll(): Promise<void> {
 
 if (flags.hunt === undefined) await huntAll();
 else {
-  const mutant = mutants.find(({ name }) => name === flags.hunt);
+  const mutant = allMutants.find(({ name }) => name === flags.hunt);
   if (mutant === undefined) throw new Error(`there is no mutant '${flags.hunt}'`);
   process.send?.(await hunt(mutant, Number(flags.seeds)));
 }

@@ -1,6 +1,5 @@
-import { runSeed, type SeedOptions, type SeedOutcome } from '../../testUtil/sim/run/seed.ts';
 import type { Mutant } from './mutants.ts';
-import { simulatorWith } from './plant.ts';
+import { chainSimulatorWith, simulatorWith } from './plant.ts';
 
 /** Every mutant is caught within so many seeds. */
 export const MOST_SEEDS = 1_000;
@@ -26,32 +25,38 @@ interface Fault {
   readonly message: string;
 }
 
-async function faultOf(
-  run: typeof runSeed,
-  seed: number,
-  options: SeedOptions,
-  twice: boolean,
-): Promise<Fault | undefined> {
-  const outcome: SeedOutcome = await run(seed, options);
+/** What runs a seed, of either simulator. */
+type RunOf = (seed: number) => Promise<{ readonly violation: Fault | undefined; readonly hash: string }>;
+
+async function faultOf(run: RunOf, seed: number, twice: boolean): Promise<Fault | undefined> {
+  const outcome = await run(seed);
   if (outcome.violation !== undefined || !twice) return outcome.violation;
-  const again = await run(seed, options);
+  const again = await run(seed);
   if (again.hash === outcome.hash) return undefined;
   return { invariant: REPEAT, message: `the trace is ${outcome.hash}, and ${again.hash} the second time` };
 }
 
+async function runnerOf({ name, patches, durationMs, workload }: Mutant): Promise<RunOf> {
+  const file = name.replaceAll(/\W+/g, '-');
+  if (workload === undefined) {
+    const run = await simulatorWith(file, patches);
+    return (seed) => run(seed, { durationMs });
+  }
+  const run = await chainSimulatorWith(`chain-${file}`, patches);
+  return (seed) => run(seed, { durationMs, workload });
+}
+
 /** Runs seeds with a mutant until one breaks an invariant that holds in the same seed without it. */
-export async function hunt(
-  { name, patches, durationMs, isRandom = false }: Mutant,
-  mostSeeds = MOST_SEEDS,
-): Promise<Hunt> {
-  const runMutant = await simulatorWith(name.replaceAll(/\W+/g, '-'), patches);
-  const options = { durationMs };
+export async function hunt(mutant: Mutant, mostSeeds = MOST_SEEDS): Promise<Hunt> {
+  const { name, isRandom = false } = mutant;
+  const runMutant = await runnerOf(mutant);
+  const run = await runnerOf({ ...mutant, name: `${name} as it is`, patches: [] });
   let crashes = 0;
   for (let seed = 1; seed <= mostSeeds; seed++) {
-    const fault = await faultOf(runMutant, seed, options, isRandom);
+    const fault = await faultOf(runMutant, seed, isRandom);
     if (fault === undefined) continue;
     if (fault.invariant === CRASH) crashes += 1;
-    else if ((await faultOf(runSeed, seed, options, isRandom)) === undefined)
+    else if ((await faultOf(run, seed, isRandom)) === undefined)
       return { name, seed, invariant: fault.invariant, message: fault.message, crashes };
   }
   return { name, crashes };

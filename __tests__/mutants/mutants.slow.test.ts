@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { mutants } from './mutants.ts';
+import { allMutants as mutants } from './allMutants.ts';
 
 const run = promisify(execFile);
 

@@ -8,6 +8,8 @@ export interface Mutant {
   readonly durationMs?: number;
   /** It breaks no invariant but that a seed is one run: each seed runs twice. */
   readonly isRandom?: boolean;
+  /** Programs of a chain of three, which break by it; without it the simulator of sessions hunts. */
+  readonly workload?: string;
 }
 
 const session = (state: string): string => `transport/session/Session${state}.ts`;
