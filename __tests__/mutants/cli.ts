@@ -1,5 +1,5 @@
 /**
- * `npm run mutants [-- --only TEXT] [--jobs 2] [--seeds 1000] [--write]` plants every mutant, runs seeds until one catches it, and
+ * `npm run mutants [-- --only TEXT] [--chain] [--jobs 2] [--seeds 1000] [--write]` plants every mutant, runs seeds until one catches it, and
  * prints the table; `--write` puts it into docs/reliability.md. Exits with 1 if one survives.
  */
 import { fork } from 'node:child_process';

@@ -11,7 +11,7 @@ import type { ChainWorkload } from './chainWorkload.ts';
 /** Longer than a close takes, and what it sets off elsewhere. */
 const CLOSE_MS = 1_000;
 /** Programs of a chain go through more promises for each message than those of one session. */
-const MORE_TURNS = 28;
+const MORE_TURNS = 100;
 
 /** How to run a plan. */
 export interface ChainSettings {

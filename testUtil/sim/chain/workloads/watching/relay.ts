@@ -7,7 +7,17 @@ import { BoardEvent } from './board.ts';
 import { CountedSource } from './countedSource.ts';
 
 const RETRY_MS = 500;
-const KEPT_EVENTS = 20;
+
+/** How a relay begins. */
+export interface RelayOptions {
+  /** What its process had seen already when it died; the mirror goes on from there. */
+  readonly since?: Position | undefined;
+  readonly keptEvents: number;
+  /** Told whenever a subscription begins. */
+  readonly onReady?: ((isRecovered: boolean) => void) | undefined;
+  /** Told what the mirror refuses: the topic said something that cannot follow what it said before. */
+  readonly onFault: (error: unknown) => void;
+}
 
 /** Fills a mirror with what a topic upstream says, as an application would do it by the messages of a subscription. */
 export class Relay {
@@ -15,19 +25,21 @@ export class Relay {
   readonly source: CountedSource<BoardEvent>;
   readonly #client: TopicClient<BoardEvent>;
   readonly #clock: Clock;
-  readonly #onFault: (error: unknown) => void;
+  readonly #options: RelayOptions;
   #since: Position | undefined;
   #cancelRetry: () => void = () => undefined;
   #endAttempt: () => void = () => undefined;
   #isStopped = false;
 
-  /** @param onFault told what the mirror refuses: the topic said something that cannot follow what it said before */
-  constructor(client: TopicClient<BoardEvent>, clock: Clock, onFault: (error: unknown) => void) {
+  constructor(client: TopicClient<BoardEvent>, clock: Clock, options: RelayOptions) {
+    const { since, keptEvents } = options;
     this.#client = client;
-    this.#onFault = onFault;
     this.#clock = clock;
-    this.mirror = createMirror({ event: BoardEvent, keep: { events: KEPT_EVENTS }, clock });
+    this.#options = options;
+    this.mirror = createMirror({ event: BoardEvent, keep: { events: keptEvents }, clock });
     this.source = new CountedSource<BoardEvent>(this.mirror);
+    this.#since = since;
+    if (since !== undefined) this.mirror.reset(since);
     this.#begin();
   }
 
@@ -38,7 +50,7 @@ export class Relay {
   }
 
   #begin(): void {
-    this.#follow().catch(this.#onFault);
+    this.#follow().catch(this.#options.onFault);
   }
 
   async #follow(): Promise<void> {
@@ -47,10 +59,18 @@ export class Relay {
     this.#endAttempt = () => resReadable.break();
     for await (const result of resReadable) {
       if (this.#isStopped || !result.ok) break;
+      if (this.#isBefore(result.payload)) break;
       this.#take(result.payload);
     }
     if (this.#isStopped) return;
     this.#cancelRetry = this.#clock.after(RETRY_MS * (1 + this.#clock.random()), () => this.#begin());
+  }
+
+  /** Whoever is asked has been started again, and does not know yet what it said before: it will. */
+  #isBefore(message: TopicMessage<BoardEvent>): boolean {
+    if (message.type !== 'ready' || this.#since === undefined) return false;
+    const { epoch, offset } = message.position;
+    return epoch === this.#since.epoch && offset < this.#since.offset;
   }
 
   #take(message: TopicMessage<BoardEvent>): void {
@@ -58,6 +78,7 @@ export class Relay {
       case 'ready':
         this.#since = message.position;
         if (!message.isRecovered) this.mirror.reset(message.position);
+        this.#options.onReady?.(message.isRecovered);
         return;
       case 'reset':
         this.#since = message.position;

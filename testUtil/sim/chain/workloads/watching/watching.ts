@@ -25,6 +25,8 @@ const boardNames: readonly [BoardName, BoardName] = ['kept', 'lost'];
 const MAX_GAP_MS = 900;
 /** between two of a leaf. */
 const MAX_LEAF_GAP_MS = 3_000;
+/** A mirror keeps less than its topic. */
+const MIRRORED_EVENTS = 20;
 /** More than any history here keeps. */
 const LARGE_BURST = 45;
 
@@ -97,7 +99,10 @@ class WatchingRun implements ChainRun {
     const { clock, upstream, providerId, fail } = context;
     const client = createClient<BoardServices>(upstream, providerId);
     const relayOf = (name: BoardName): Relay =>
-      new Relay(client.boards[name], clock, (error) => fail('13', `its mirror of '${name}' refuses: ${String(error)}`));
+      new Relay(client.boards[name], clock, {
+        keptEvents: MIRRORED_EVENTS,
+        onFault: (error) => fail('13', `its mirror of '${name}' refuses: ${String(error)}`),
+      });
     const relays = { kept: relayOf('kept'), lost: relayOf('lost') };
     const { server } = serve(context, {
       sources: { kept: relays.kept.source, lost: relays.lost.source },
