@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { chainMutants } from './mutants/chainMutants.ts';
 import { mutants } from './mutants/mutants.ts';
 
 const page = readFileSync('docs/reliability.md', 'utf8');
@@ -14,9 +15,12 @@ function testFiles(folder: string): string[] {
   return readdirSync(`__tests__/${folder}`, { recursive: true, encoding: 'utf8' });
 }
 
-test('docs/reliability.md has the table of every mutant, each with the seed and the invariant that caught it', () => {
-  const rows = [...between('mutants').matchAll(/^\| (.*?) \| (\d+) \| (.+?) \| .* \|$/gm)].map(([, name]) => name);
-  expect(rows).toEqual(mutants.map(({ name }) => name));
+test.each([
+  ['mutants', mutants],
+  ['chain-mutants', chainMutants],
+])('docs/reliability.md has the table of all %s, each with the seed and the invariant that caught it', (name, list) => {
+  const rows = [...between(name).matchAll(/^\| (.*?) \| (\d+) \| (.+?) \| .* \|$/gm)].map(([, row]) => row);
+  expect(rows).toEqual(list.map((mutant) => mutant.name));
 });
 
 test('docs/reliability.md has the figures of the simulator and of load', () => {

@@ -1,8 +1,10 @@
 import type { Mutant } from './mutants.ts';
 import { chainSimulatorWith, simulatorWith } from './plant.ts';
 
-/** Every mutant is caught within so many seeds. */
+/** Every mutant is caught within so many seeds, */
 export const MOST_SEEDS = 1_000;
+/** and one of the layers above sessions within so many. */
+const MOST_CHAIN_SEEDS = 500;
 /** Not an invariant: the library threw, which proves nothing about the oracle. */
 const CRASH = 'crash';
 /** Equal seeds are equal runs. */
@@ -52,7 +54,8 @@ export async function hunt(mutant: Mutant, mostSeeds = MOST_SEEDS): Promise<Hunt
   const runMutant = await runnerOf(mutant);
   const run = await runnerOf({ ...mutant, name: `${name} as it is`, patches: [] });
   let crashes = 0;
-  for (let seed = 1; seed <= mostSeeds; seed++) {
+  const most = mutant.workload === undefined ? mostSeeds : Math.min(mostSeeds, MOST_CHAIN_SEEDS);
+  for (let seed = 1; seed <= most; seed++) {
     const fault = await faultOf(runMutant, seed, isRandom);
     if (fault === undefined) continue;
     if (fault.invariant === CRASH) crashes += 1;
