@@ -11,7 +11,7 @@ test('every test that docs/cache.md names is there', () => {
     /\((?:chain|confirmation|contents|crash|eventMatrix|noLoops|procedures|property|transaction|whenLost)[^()]*(?:\([^()]*\)[^()]*)*\)/g,
   )) {
     let file = '';
-    for (const [, name, title] of citation.matchAll(/(?:^\(|; )(\w+)|"([^"]+)"/g)) {
+    for (const [, name, title] of citation.matchAll(/(?:^\(|; )([\w.]+)|"([^"]+)"/g)) {
       if (name !== undefined) file = name;
       if (title !== undefined) named.push({ file, title });
     }
