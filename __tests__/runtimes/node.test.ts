@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 
 const smoke = fileURLToPath(new URL('./smoke.mjs', import.meta.url));
+const layers = fileURLToPath(new URL('./layers.mjs', import.meta.url));
 
 test.each([
   ['as it is', []],
@@ -26,3 +27,9 @@ test.each([
   },
   30_000,
 );
+
+test('a Node has topics, consumers and caches over SQLite', async () => {
+  const { stdout } = await promisify(execFile)(process.execPath, [layers]);
+  const seen: unknown = JSON.parse(stdout);
+  expect(seen).toEqual([expect.stringContaining('sql'), 'watch', 'consume', 'cache', 'idempotency']);
+}, 30_000);

@@ -14,6 +14,7 @@ const packages = {
 
 const folder = fileURLToPath(new URL('../../node_modules/.cache/runtimes/', import.meta.url));
 const smoke = fileURLToPath(new URL('./smoke.mjs', import.meta.url));
+const layers = fileURLToPath(new URL('./layers.mjs', import.meta.url));
 const at = (...path: string[]) => join(folder, 'node_modules', ...path);
 
 function run(command: string, args: readonly string[], cwd = process.cwd()): Promise<string> {
@@ -31,12 +32,14 @@ beforeAll(async () => {
   await run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund'], folder);
 }, 300_000);
 
-test.each([
+const runtimes: [string, string, string[]][] = [
   ['Node 22', at('node22', 'bin', 'node'), []],
   ['Node 24', at('node24', 'bin', 'node'), []],
   ['Bun', at('bun', 'bin', 'bun'), []],
   ['Deno', at('deno', 'deno'), ['run', '-A']],
-])(
+];
+
+test.each(runtimes)(
   '%s serves and calls over every transport and codec, its own WebSocket included, through a cut',
   async (_name, binary, args) => {
     const seen: unknown = JSON.parse(await run(binary, [...args, smoke]));
@@ -45,6 +48,16 @@ test.each([
         ['ws', 'own WebSocket', 'unix', 'memory'].map((link) => `${link} × ${codec}`),
       ),
     );
+  },
+  60_000,
+);
+
+test.each(runtimes)(
+  '%s has topics, consumers and caches over the SQLite that it ships',
+  async (name, binary, args) => {
+    const seen: unknown = JSON.parse(await run(binary, [...args, layers]));
+    const driver = name === 'Bun' ? 'bun:sqlite' : 'node:sqlite';
+    expect(seen).toEqual([driver, 'watch', 'consume', 'cache', 'idempotency']);
   },
   60_000,
 );
