@@ -63,6 +63,7 @@ test('every page that a page links to is there', () => {
     'docs/reliability.md',
     'docs/watch.md',
     'docs/consume.md',
+    'examples/README.md',
     'testUtil/sim/README.md',
   ];
   for (const from of pages) {
