@@ -50,6 +50,11 @@ export class Stage {
     return actor;
   }
 
+  /** Work beside the story: its failure is the story's. */
+  alongside(work: Promise<unknown>): void {
+    work.catch(this.#failed);
+  }
+
   /** Runs at the end, whatever happens; the last first. */
   atEnd(cleanup: () => unknown): void {
     this.#cleanups.push(cleanup);
