@@ -33,6 +33,11 @@ export class Actor<M extends { type: string }> {
     return (await this.reports.until((report) => report.type === type && fits(report as Wanted))) as Wanted;
   }
 
+  /** Tells it something, which it hears as `process.on('message')`. */
+  tell(message: object): void {
+    this.#process.send(message);
+  }
+
   /** Kills it without a warning, as a power cut would, and waits until it is gone. */
   async kill(): Promise<void> {
     this.#isExpected = true;
