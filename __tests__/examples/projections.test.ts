@@ -9,7 +9,7 @@ beforeAll(async () => {
 test('four projections say what the log says, after a failure, retries, a pause, a crash and a rebuild', async () => {
   const run = await runExample(program);
   expectHolds(run);
-  expect(run.held.length).toBe(11);
+  expect(run.held.length).toBe(12);
 }, 30_000);
 
 test('a projection that was wrong and is not rebuilt is found, and the example fails', async () => {

@@ -9,7 +9,7 @@ beforeAll(async () => {
 
 /** Starts the example, and ends it as soon as its processes are there. */
 async function endedInTheMiddle(signal: NodeJS.Signals): Promise<{ code: number | null; pids: number[] }> {
-  const child = spawn(process.execPath, [program], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [program], { stdio: ['ignore', 'pipe', 'ignore'] });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text;

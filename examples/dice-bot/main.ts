@@ -46,9 +46,14 @@ await play(async (stage) => {
   const network = await Relay.start({ port: 0 }, { port }); // between the bot and the server
   stage.atEnd(() => network.close());
   const url = `ws://127.0.0.1:${port}`;
-  const [ada, ben, cleo] = [new Person('ada', url), new Person('ben', url), new Person('cleo', url)] as const;
-  for (const person of [ada, ben, cleo]) stage.atEnd(() => person.disconnect());
-  for (const person of [ada, ben, cleo]) await person.say('hello');
+  const enter = async (name: string): Promise<Person> => {
+    const person = new Person(name, url);
+    stage.atEnd(() => person.disconnect());
+    await person.say('hello');
+    return person;
+  };
+  const ada = await enter('ada');
+  const ben = await enter('ben');
 
   const commands: Line[] = [];
   const answerTo = (line: Line) => ada.heard.until(({ id }) => id.split('/')[0] === `answer-${line.id}`);
@@ -61,11 +66,14 @@ await play(async (stage) => {
   const hearAnswer = async (line: Line) => stage.say('bot', `says "${(await answerTo(line)).text}"`);
 
   const bot = new Bot(stage, `ws://127.0.0.1:${network.port}`);
-  const first = await bot.wake('ada', 'ben', 'cleo', 'dice-bot');
+  const first = await bot.wake('ada', 'ben', 'dice-bot');
   await hearAnswer(await command(ada, '/roll 2d6'));
 
-  stage.say('network', 'is cut');
+  stage.say('network', 'is cut, and cleo comes in');
   network.cut();
+  const cleo = await enter('cleo');
+  const { people } = await first.said('roster', (report) => report.people.includes('cleo'));
+  stage.say('bot', `knows it: ${list(people)}`);
   await hearAnswer(await command(ben, '/roll 1d20'));
   const connections = first.reports.all.flatMap((report) => (report.type === 'connected' ? [report] : []));
   const outlived = connections.length === 2 && connections.every(({ lostSessions }) => lostSessions === 0);
@@ -94,9 +102,7 @@ await play(async (stage) => {
   await second.said('roster-refused');
   const knownUntilThen = second.reports.all.length;
   cleo.leave();
-  const dora = new Person('dora', url);
-  stage.atEnd(() => dora.disconnect());
-  await dora.say('hello');
+  const dora = await enter('dora');
   stage.say('dora', 'comes in, cleo goes; the bot is not there to see it');
   const missed = await command(dora, '/roll 3d8');
   stage.check('who is not in the room is told nothing of it', second.reports.all.length === knownUntilThen);

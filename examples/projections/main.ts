@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { createClient, unwrapOrThrow } from 'holdfast';
+import { Relay } from 'holdfast/testing';
 import { UnixDomainSocketClientTransport } from 'holdfast/transport/unix/client';
 import { play } from '../stage/stage.ts';
 import { Customers } from './customers.ts';
@@ -21,7 +22,10 @@ await play(async (stage) => {
   };
   const first = await open('1');
   const dial = { baseIntervalMs: 20, maxJitterMs: 20, maxBackoffMs: 200 };
-  const transport = new UnixDomainSocketClientTransport(join(stage.folder, 'shop.sock'), undefined, dial);
+  const door = join(stage.folder, 'door.sock');
+  const network = await Relay.start({ path: door }, { path: join(stage.folder, 'shop.sock') });
+  stage.atEnd(() => network.close());
+  const transport = new UnixDomainSocketClientTransport(door, undefined, dial);
   stage.atEnd(() => transport.close());
   const client = createClient<Services>(transport);
   const { projections } = client;
@@ -62,8 +66,14 @@ await play(async (stage) => {
   await customers.more(50);
   stage.check('it is paused', (await status()).get('loyalty')?.status === 'paused');
 
+  await customers.more(1); // just now: no command is under way
+  network.halfOpen('down');
+  stage.say('network', 'carries no answers any more; commands arrive');
+  const answered = customers.last?.offset ?? 0;
+  await first.said('appended', ({ offset }) => offset > answered);
   await first.kill();
-  stage.say('shop', 'is killed in the middle of everything');
+  network.cut();
+  stage.say('shop', 'is killed: it has carried out what nobody has heard of');
   await open('2');
   await customers.more(50);
   const restarted = await status();
@@ -94,9 +104,8 @@ await play(async (stage) => {
     [...atEnd.values()].every((record) => record.status === 'active' && record.at === end.offset),
     end.offset,
   );
-  stage.say(
-    'customers',
-    `go home; ${customers.repeated} commands were repeated, ${customers.foundDone} of them had been carried out`,
-  );
+  const { repeated, foundDone } = customers;
+  stage.say('customers', `go home; ${repeated} commands were repeated`);
+  stage.check('what was carried out without an answer was not carried out again', foundDone > 0, foundDone);
   compareWithLog(stage, customers.done);
 });

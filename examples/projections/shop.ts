@@ -39,6 +39,7 @@ const engine = createEngine({
     report({ type: 'failed', projection: consumer, times });
   },
 });
+orders.onAppend(() => report({ type: 'appended', offset: orders.head().offset }));
 await engine.boot();
 engine.follow();
 
