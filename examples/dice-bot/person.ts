@@ -1,4 +1,5 @@
 import { connect, unwrapOrThrow } from 'holdfast';
+import { watchCollection } from 'holdfast/watch';
 import { Log } from '../stage/log.ts';
 import type { Line, Services } from './services.ts';
 
@@ -23,6 +24,17 @@ export class Person {
     const id = `${this.name}-${++this.#said}`;
     unwrapOrThrow(await this.#connected.client.rooms.say.rpc({ room, id, text }));
     return this.heard.until((line) => line.id === id);
+  }
+
+  /** Who is in the room, as the server sees it just now. */
+  async people(): Promise<readonly string[]> {
+    const roster = watchCollection(this.#connected.client.roster, { keys: [room] });
+    try {
+      for await (const rooms of roster) return rooms.get(room) ?? [];
+      return [];
+    } finally {
+      roster.dispose();
+    }
   }
 
   async kick(who: string): Promise<void> {

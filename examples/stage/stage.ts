@@ -24,7 +24,8 @@ export class Stage {
     this.#failed = failed;
   }
 
-  get hasShownSomething(): boolean {
+  /** Something was shown, and all of it holds. */
+  get holds(): boolean {
     return this.#isGood && this.#checks > 0;
   }
 
@@ -61,7 +62,14 @@ export class Stage {
   }
 
   async clear(): Promise<void> {
-    for (const cleanup of this.#cleanups.reverse()) await cleanup();
+    for (const cleanup of this.#cleanups.reverse()) {
+      try {
+        await cleanup();
+      } catch (error) {
+        console.error(error);
+        this.#isGood = false;
+      }
+    }
     await Promise.all(this.#actors.map((actor) => actor.kill()));
     await rm(this.folder, { recursive: true, force: true });
   }
@@ -77,15 +85,16 @@ export async function play(act: (stage: Stage) => Promise<void>): Promise<void> 
   const stage = new Stage(await mkdtemp(join(tmpdir(), `${name}-`)), (error) => fail(error));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => fail(new Error(`got ${signal}`)));
   const limit = setTimeout(() => fail(new Error(`expected to be done within ${LIMIT_MS} ms`)), LIMIT_MS);
-  let isGood = false;
+  let isOver = false;
   try {
     await Promise.race([act(stage), failure]);
-    isGood = stage.hasShownSomething;
+    isOver = true;
   } catch (error) {
     console.error(error);
   }
   clearTimeout(limit);
   await stage.clear();
+  const isGood = isOver && stage.holds;
   console.log(isGood ? `${name}: holds` : `${name}: DOES NOT HOLD`);
   // After a failure something may still wait for what does not come.
   if (!isGood) process.exit(1);
