@@ -1,15 +1,25 @@
 import { spawn } from 'node:child_process';
-import { beforeAll, expect, test, vi } from 'vitest';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { compileExample, isAlive, pidsIn } from './support/runExample.ts';
 
 let program = '';
+/** Whoever is killed cannot remove its folder. */
+let folder = '';
 beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'stage-test-'));
   program = await compileExample('dice-bot', 'stage');
 }, 60_000);
+afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** Starts the example, and ends it as soon as its processes are there. */
 async function endedInTheMiddle(signal: NodeJS.Signals): Promise<{ code: number | null; pids: number[] }> {
-  const child = spawn(process.execPath, [program], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = spawn(process.execPath, [program], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+    env: { ...process.env, TMPDIR: folder },
+  });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text;
@@ -24,6 +34,7 @@ test('an example that is interrupted ends its processes, and says by its exit co
   expect(code).toBe(1);
   expect(pids.length).toBe(2);
   expect(pids.filter(isAlive)).toEqual([]);
+  expect(await readdir(folder)).toEqual([]);
 }, 30_000);
 
 test('the processes of an example that is killed end by themselves', async () => {

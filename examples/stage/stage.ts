@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Actor } from './actor.ts';
 
 /** Whoever hangs is a failure, not a wait. */
-const LIMIT_MS = 15_000;
+const LIMIT_MS = 18_000;
 
 /** Where an example runs: its folder, its processes, what it says, and what it has to show. */
 export class Stage {
