@@ -16,6 +16,9 @@ test('two folders see each other within 100 ms, are equal after the server was k
 test('clients that do not know their own echo are found out, and the example fails', async () => {
   const run = await runExample(program, '--naive');
   expect(run.code).toBe(1);
-  expect(run.output).toMatch(/✗ each change was sent once, and none was sent back: \d+ changes, \d+ sent/);
+  // Changes that are sent back for ever are counted at the end, or keep it from coming.
+  expect(run.output).toMatch(
+    /✗ each change was sent once, and none was sent back: \d+ changes, \d+ sent|expected to be done within \d+ ms/,
+  );
   expectNothingLeft(run);
 }, 30_000);
