@@ -4,6 +4,7 @@ import { runChainPlan } from '../../testUtil/sim/chain/chainRun.ts';
 import { runChainSeed, shrinkChain } from '../../testUtil/sim/chain/chainSeed.ts';
 import type { ChainContext, ChainWorkload } from '../../testUtil/sim/chain/chainWorkload.ts';
 import { Disk } from '../../testUtil/sim/chain/disk.ts';
+import regressions from '../../testUtil/sim/chain/regressions.json' with { type: 'json' };
 import { chainWorkloads } from '../../testUtil/sim/chain/workloads.ts';
 import { expectChainSeeds } from './support/chainSeeds.ts';
 
@@ -18,6 +19,10 @@ describe('in a chain of provider, service and leaves', () => {
     },
     60_000,
   );
+});
+
+test.each(regressions)('every promise of $workload holds in seed $seed: $what', async ({ seed, workload }) => {
+  await expectChainSeeds(seed, 1, { workload });
 });
 
 describe('a seed of the chain is one run', () => {

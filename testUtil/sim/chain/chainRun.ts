@@ -9,7 +9,7 @@ import { ChainStage } from './chainStage.ts';
 import type { ChainWorkload } from './chainWorkload.ts';
 
 /** Longer than a close takes, and what it sets off elsewhere. */
-const CLOSE_MS = 1_000;
+const CLOSE_MS = 3_000;
 /** Programs of a chain go through more promises for each message than those of one session. */
 const MORE_TURNS = 100;
 

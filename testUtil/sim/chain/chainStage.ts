@@ -17,6 +17,8 @@ const PROVIDER_ID = 'PROVIDER';
 const SERVICE_ID = 'SERVICE';
 /** Longer than anything takes that a close sets off. */
 const REST_MS = 200;
+/** Longer than a server waits for its handlers. */
+const MOST_CLOSE_MS = 2_000;
 /** A validator that is slow is slow all the time: so many times count as faults. */
 const COUNTED_VALIDATIONS = 3;
 
@@ -187,12 +189,19 @@ export class ChainStage {
 
   #shutDown({ place, host, servers, clients, program }: ChainProcess): void {
     this.world.note(place.name, 'closes');
-    Promise.resolve(program.close?.()).catch((error: unknown) =>
-      this.world.fail('crash', `${place.name} could not close: ${String(error)}`),
+    let isClosed = false;
+    Promise.resolve(program.close?.()).then(
+      () => {
+        isClosed = true;
+      },
+      (error: unknown) => this.world.fail('crash', `${place.name} could not close: ${String(error)}`),
     );
     for (const transport of [...clients, ...servers]) transport.close();
+    const until = this.world.now + MOST_CLOSE_MS;
     const look = (): undefined => {
-      if (host.isPaused) this.world.later(REST_MS, look);
+      // A server waits for handlers, and those for whomever they asked.
+      if (host.isPaused || (!isClosed && this.world.now < until)) this.world.later(REST_MS, look);
+      else if (!isClosed) this.world.fail('9', `${place.name} is not closed after ${MOST_CLOSE_MS} ms`);
       else if (host.isAlive) this.#expectNothingLeft(place, host);
     };
     this.world.later(REST_MS, look);
