@@ -1,6 +1,7 @@
+import { cacheMutants } from './cacheMutants.ts';
 import { consumeMutants } from './consumeMutants.ts';
 import type { Mutant } from './mutants.ts';
 import { watchMutants } from './watchMutants.ts';
 
 /** Bugs of the layers above sessions, which a chain of provider, service and leaves must find. */
-export const chainMutants: readonly Mutant[] = [...watchMutants, ...consumeMutants];
+export const chainMutants: readonly Mutant[] = [...watchMutants, ...consumeMutants, ...cacheMutants];
