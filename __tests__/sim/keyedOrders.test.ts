@@ -98,7 +98,7 @@ const noRollback = faultClasses.filter((kind) => !rollbacks.includes(kind));
 describe('orders with idempotency keys', () => {
   test('are delivered once under every fault, or honestly unknown, by a server that forgets when it crashes', async () => {
     const heard: Record<string, number> = {};
-    for (let seed = 1; seed <= 40; seed++) {
+    for (let seed = 1; seed <= 16; seed++) {
       const warehouse = new Warehouse();
       const ttlMs = seed % 2 === 0 ? 5_000 : 60_000;
       const workload = keyedOrders({ warehouse, ttlMs, storeFor: (clock) => new MemoryIdempotencyStore({ clock }) });
@@ -109,13 +109,13 @@ describe('orders with idempotency keys', () => {
     }
     // Otherwise the seeds show nothing.
     expect(heard['ok']).toBeGreaterThan(1_000);
-    expect(heard['OUTCOME_UNKNOWN']).toBeGreaterThan(5);
+    expect(heard['OUTCOME_UNKNOWN']).toBeGreaterThan(50);
     expect(heard['IDEMPOTENCY_UNSUPPORTED']).toBeGreaterThan(0);
   }, 60_000);
 
   test('are delivered once by a server whose outcomes are on a disk, which a crash does not touch', async () => {
     const heard: Record<string, number> = {};
-    for (let seed = 101; seed <= 120; seed++) {
+    for (let seed = 101; seed <= 108; seed++) {
       const warehouse = new Warehouse();
       const disk: Database.Database = new Database(':memory:');
       const storeFor: Settings['storeFor'] = (clock) => new SqliteIdempotencyStore(disk, { clock });
@@ -125,7 +125,7 @@ describe('orders with idempotency keys', () => {
       expect([...warehouse.deliveries.values()].filter((count) => count > 1)).toEqual([]);
       for (const [code, count] of Object.entries(warehouse.heard)) heard[code] = (heard[code] ?? 0) + count;
     }
-    expect(heard['ok']).toBeGreaterThan(500);
+    expect(heard['ok']).toBeGreaterThan(1_000);
   }, 60_000);
 
   test('without their keys are delivered twice: the faults are such that it matters', async () => {
