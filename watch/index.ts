@@ -36,6 +36,7 @@ export {
   topicMessageSchema,
 } from './messages.ts';
 export { createMirror, type Mirror, type MirrorOptions } from './mirror.ts';
+export { type MirrorTopicOptions, mirrorTopic, type TopicMirror } from './mirrorTopic.ts';
 export { type Position, PositionSchema } from './position.ts';
 export type { ReachedOptions } from './reached.ts';
 export type { EventSource, Positioned, ReadOutcome } from './source.ts';

@@ -1,0 +1,203 @@
+import { type CancelTimer, type Clock, type ErrorPayload, systemClock } from '../router/index.ts';
+import { remoteAttempts, type TopicClient } from './attempt.ts';
+import { InvalidArgumentError, NotAuthorizedError, WatchClosedError } from './errors.ts';
+import { type Beginning, Follower, type FollowHandler } from './follower.ts';
+import { hasReached } from './hasReached.ts';
+import type { LocalSource } from './localSource.ts';
+import type { SentEvent } from './messages.ts';
+import { createMirror, type Mirror } from './mirror.ts';
+import type { Position } from './position.ts';
+import { type ReachedOptions, ReachedWaiters } from './reached.ts';
+import type { ReadOutcome } from './source.ts';
+import type { Keep } from './store.ts';
+
+/** Options of {@link mirrorTopic}. */
+export interface MirrorTopicOptions {
+  /**
+   * Where those who will read it stopped in an earlier life, such as the positions of consumers (undefined, of one that has not begun, says nothing). The
+   * mirror begins after the lowest, and is not ready before it has come to the highest.
+   */
+  seen?: readonly (Position | undefined)[] | undefined;
+  /** Where it begins without any: with what comes next (the default), or with the oldest event that the topic holds. */
+  from?: 'head' | 'start' | undefined;
+  keep?: Keep | undefined;
+  /**
+   * About every so many milliseconds (a quarter more or less) it subscribes anew since its position, should the server have
+   * forgotten it. 300 000 by default; `Infinity` for never.
+   */
+  resyncMs?: number | undefined;
+  clock?: Clock | undefined;
+}
+
+/** A topic of another process, followed across sessions, under its own positions: for consumers here, or to be served on. */
+export interface TopicMirror<E> extends LocalSource<E> {
+  /** `lost`: the subscription ended, and is begun again. `refused`: it will not be. */
+  readonly state: 'connecting' | 'live' | 'lost' | 'refused' | 'closed';
+  /** Why it is lost or refused. */
+  readonly error: ErrorPayload | undefined;
+  /**
+   * Resolves once it has come to where its readers were, or knows that something is missing, which is a gap for them. Run
+   * consumers after that: before it their positions are beyond the head.
+   * Rejects with {@link ReachedTimeoutError}, {@link ReachedAbortedError}, {@link NotAuthorizedError} or {@link WatchClosedError}.
+   */
+  ready(options?: ReachedOptions | undefined): Promise<void>;
+}
+
+const DEFAULT_RESYNC_MS = 300_000;
+
+/** What is waited for where nobody has seen anything: that it begins, wherever. */
+const BEGINNING: Position = { epoch: 'any', offset: 0 };
+
+/** The lowest and the highest of these positions, of the epoch that most of them have. */
+function rangeOf(seen: readonly (Position | undefined)[]): { lowest: Position; highest: Position } | undefined {
+  const byEpoch = new Map<string, Position[]>();
+  for (const position of seen) {
+    if (position === undefined) continue;
+    const group = byEpoch.get(position.epoch);
+    if (group === undefined) byEpoch.set(position.epoch, [position]);
+    else group.push(position);
+  }
+  const [group] = [...byEpoch.values()].sort((a, b) => b.length - a.length);
+  const sorted = group?.sort((a, b) => a.offset - b.offset);
+  const [lowest, highest] = [sorted?.[0], sorted?.at(-1)];
+  return lowest === undefined || highest === undefined ? undefined : { lowest, highest };
+}
+
+class FollowingMirror<E> implements TopicMirror<E>, FollowHandler<E> {
+  readonly #client: TopicClient<E>;
+  readonly #mirror: Mirror<E>;
+  readonly #clock: Clock;
+  readonly #resyncMs: number;
+  readonly #goal: Position | undefined;
+  readonly #readiness: ReachedWaiters;
+  #state: TopicMirror<E>['state'] = 'connecting';
+  #error: ErrorPayload | undefined;
+  #follower: Follower<E> | undefined;
+  #wantsStart: boolean;
+  #hasBegun = false;
+  #cancelResync: CancelTimer | undefined;
+
+  constructor(client: TopicClient<E>, { seen = [], from, keep, resyncMs, clock = systemClock }: MirrorTopicOptions) {
+    this.#resyncMs = resyncMs ?? DEFAULT_RESYNC_MS;
+    if (!(this.#resyncMs > 0)) throw new InvalidArgumentError(`expected resyncMs of more than 0, got ${resyncMs}`);
+    this.#client = client;
+    this.#clock = clock;
+    this.#mirror = createMirror<E>({ keep, clock });
+    this.#readiness = new ReachedWaiters(clock);
+    const range = rangeOf(seen);
+    // Somebody who has seen nothing wants what there is from the beginning on.
+    this.#wantsStart = range === undefined ? from === 'start' : false;
+    this.#goal = range?.highest;
+    this.#follow(range?.lowest);
+    this.#armResync();
+  }
+
+  get state(): TopicMirror<E>['state'] {
+    return this.#state;
+  }
+
+  get error(): ErrorPayload | undefined {
+    return this.#error;
+  }
+
+  head(): Position {
+    return this.#mirror.head();
+  }
+
+  read(after: Position | undefined, limit: number): ReadOutcome<E> {
+    return this.#mirror.read(after, limit);
+  }
+
+  onAppend(listener: () => void): () => void {
+    return this.#mirror.onAppend(listener);
+  }
+
+  reached(position: Position, options?: ReachedOptions): Promise<void> {
+    return this.#mirror.reached(position, options);
+  }
+
+  ready(options?: ReachedOptions): Promise<void> {
+    return this.#readiness.wait(this.#goal ?? BEGINNING, options);
+  }
+
+  close(): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#follower?.stop();
+    this.#cancelResync?.();
+    this.#mirror.close();
+    this.#readiness.end(new WatchClosedError('getting ready'));
+  }
+
+  onReady(beginning: Beginning, position: Position): void {
+    if (this.#wantsStart && beginning === 'first') {
+      // Only now its epoch is known, and so where its history may begin.
+      this.#wantsStart = false;
+      if (position.offset > 0) return this.#follow({ epoch: position.epoch, offset: 0 });
+    }
+    if (beginning !== 'recovered' || !this.#hasBegun) this.#mirror.reset(position);
+    this.#hasBegun = true;
+    this.#state = 'live';
+    this.#error = undefined;
+    this.#settle(beginning !== 'recovered');
+  }
+
+  onEvents(events: readonly SentEvent<E>[], through: Position): void {
+    const { epoch } = through;
+    try {
+      this.#mirror.append(
+        events.map(({ offset, event }) => ({ position: { epoch, offset }, event })),
+        through,
+      );
+      this.#settle(false);
+    } catch {
+      // What cannot follow what was said before is missing, whatever it was.
+      this.onReset(through);
+    }
+  }
+
+  onReset(position: Position): void {
+    this.#mirror.reset(position);
+    this.#settle(true);
+  }
+
+  onLost(error: ErrorPayload | undefined): void {
+    this.#state = 'lost';
+    this.#error = error;
+  }
+
+  onRefused(error: ErrorPayload): void {
+    this.#state = 'refused';
+    this.#error = error;
+    this.#cancelResync?.();
+    this.#readiness.end(new NotAuthorizedError(error.message));
+  }
+
+  #follow(since: Position | undefined): void {
+    this.#follower?.stop();
+    this.#follower = new Follower(remoteAttempts(this.#client), () => undefined, since, this.#clock, this);
+    this.#follower.start();
+  }
+
+  #settle(isMissingSome: boolean): void {
+    const wanted = this.#goal ?? BEGINNING;
+    if (isMissingSome || this.#goal === undefined || hasReached(this.#mirror.head(), this.#goal))
+      this.#readiness.moveTo(wanted);
+  }
+
+  #armResync(): void {
+    if (this.#resyncMs === Number.POSITIVE_INFINITY) return;
+    this.#cancelResync = this.#clock.after(this.#resyncMs * (0.75 + this.#clock.random() / 2), () => {
+      this.#follower?.resubscribe();
+      this.#armResync();
+    });
+  }
+}
+
+/**
+ * Mirrors a topic of another process.
+ * @param client the subscription procedure, as `client.orders.changes`
+ */
+export function mirrorTopic<E>(client: TopicClient<E>, options: MirrorTopicOptions = {}): TopicMirror<E> {
+  return new FollowingMirror(client, options);
+}
