@@ -4,7 +4,7 @@ import { chainWorkloads } from '../../testUtil/sim/chain/workloads.ts';
 import { expectChainSeeds } from './support/chainSeeds.ts';
 import { freshBase } from './support/seeds.ts';
 
-const SEEDS = 500;
+const SEEDS = 200;
 const from = freshBase + 2_000_000;
 
 test.each(chainWorkloads)(
