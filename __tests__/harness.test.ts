@@ -4,7 +4,8 @@ import { createHarness } from '../testUtil/harness.ts';
 import { transportNames } from '../testUtil/links.ts';
 import { Echo, Recorder } from './support/ports.ts';
 
-describe.each(transportNames)('the harness over %s', (transport) => {
+// At the same time: what is left behind is waited for, in real time.
+describe.concurrent.each(transportNames)('the harness over %s', (transport) => {
   const setup = () => createHarness({ transport, codec: JsonCodec });
 
   test('lets a test pass that cleans up', async () => {

@@ -191,7 +191,7 @@ test.each([
           for (const { cache } of [...chain.nodes].reverse())
             expect(await cache.get(name)).toEqual({ n: chain.truth.get(name) ?? 0 });
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
     // It was about something.
     expect(answers).toBeGreaterThan(200);

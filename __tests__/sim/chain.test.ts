@@ -8,7 +8,7 @@ import regressions from '../../testUtil/sim/chain/regressions.json' with { type:
 import { chainWorkloads } from '../../testUtil/sim/chain/workloads.ts';
 import { expectChainSeeds } from './support/chainSeeds.ts';
 
-const SEEDS = 5;
+const SEEDS = 4;
 
 describe('in a chain of provider, service and leaves', () => {
   test.each(chainWorkloads)(
