@@ -8,6 +8,7 @@ const hops = Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000 }));
 
 /** Describes what the topic of a cache says: whoever holds a value of this key drops it. */
 export const CacheEventSchema = Type.Object({ key });
+/** @see CacheEventSchema */
 export type CacheEvent = Static<typeof CacheEventSchema>;
 
 /** Describes how a value is asked for. */
@@ -23,14 +24,17 @@ export const GetRequestSchema = Type.Object({
   /** How many caches it went through. */
   hops,
 });
+/** @see GetRequestSchema */
 export type GetRequest = Static<typeof GetRequestSchema>;
 
 /** Describes a request to the owner. */
 export const InvalidateRequestSchema = Type.Object({ key, hops });
+/** @see InvalidateRequestSchema */
 export type InvalidateRequest = Static<typeof InvalidateRequestSchema>;
 
 /** Describes the owner's answer: whoever has applied this position has dropped the value. */
 export const InvalidatedSchema = Type.Object({ position: PositionSchema });
+/** What an invalidation is answered with: where the owner has published it. */
 export type Invalidated = { position: Position };
 
 /** Describes an answer with a value of a schema. */
