@@ -4,6 +4,7 @@ import { EngineClosedError, ReachedTimeoutError } from './errors.ts';
 import type { EngineSettings } from './options.ts';
 import type { ConsumerRecord } from './record.ts';
 
+/** What `reached` waits for, and for how long. */
 export interface ReachedOptions {
   /** Whom to wait for. Default: every consumer of the engine but those that are `finished`. */
   readonly ids?: readonly string[] | undefined;

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 
 /** The scenarios, in the order they run. */
 export const scenarioNames = ['idle', 'cut', 'restart', 'greedy', 'reconnects'] as const;
+/** One of {@link scenarioNames}. */
 export type ScenarioName = (typeof scenarioNames)[number];
 
 /** What a run is asked for. */

@@ -80,5 +80,6 @@ export const milliseconds = (ms: number): string => `${ms.toFixed(2)} ms`;
 export const seconds = (ms: number): string => `${(ms / 1_000).toFixed(2)} s`;
 /** From bytes, of which a MB has a million. */
 export const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
+/** With its unit. */
 export const bytes = (value: number): string => `${integer(value)} B`;
 export const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;

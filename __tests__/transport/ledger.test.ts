@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { LedgerError } from '../../transport/errors.ts';
 import { Ledger } from '../../transport/session/ledger.ts';
 import { varintLength, writeVarint } from '../../transport/varint.ts';
+import { bytesKeptBy } from '../attacks/support/memory.ts';
 import { SeededRandom } from '../support/random.ts';
 
 /** A frame that says which it is. */
@@ -86,6 +87,18 @@ describe('frames that left together', () => {
     expect(unackedOf(ledger)).toEqual([2, 3]);
     ledger.confirm(4);
     expect(ledger.unackedBytes).toBe(0);
+  });
+
+  test('are not kept once more if all of them have been confirmed meanwhile', async () => {
+    const ledger = new Ledger();
+    const kept = await bytesKeptBy(() => {
+      for (let n = 0; n < 4; n++) ledger.append(frame(n, 1_000_000));
+      const frames = [0, 1, 2, 3].map((seq) => ledger.frameAt(seq) ?? new Uint8Array(0));
+      ledger.confirm(4);
+      ledger.pack(0, frames, carrierOf(frames));
+      return ledger;
+    });
+    expect(kept).toBeLessThan(1_000_000);
   });
 
   test('hold no more than twice the memory that they count for', () => {
