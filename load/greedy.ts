@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Greed, GreedyClientsCommands } from './greedyClients.ts';
 import type { GreedyServerCommands } from './greedyServer.ts';
 import type { HealthyClientsCommands } from './healthyClients.ts';
-import { type Conditions, Figures, integer, megabytes, milliseconds, type Outcome } from './outcome.ts';
+import { type Conditions, Figures, integer, megabytes, milliseconds, type Outcome, percent } from './outcome.ts';
 import { Worker } from './worker.ts';
 
 /** Of each kind; fewer in a run with fewer sessions. */
@@ -44,7 +44,9 @@ export async function greedy({ sessions, serverCore, clientCore, say }: Conditio
     await arriving;
     const during = await meanwhile;
     await pause(SETTLE_MS);
+    const cpuBefore = await server.ask('cpuTime');
     const after = await healthy.ask('call', { ms: WINDOW_MS });
+    const cpuShare = ((await server.ask('cpuTime')) - cpuBefore) / (WINDOW_MS / 1_000);
     const { sessions: open, budgetBytes, mostHeld, refusals } = await server.ask('figures');
     const { peakRss } = await server.ask('memory', { collected: false });
 
@@ -63,6 +65,7 @@ export async function greedy({ sessions, serverCore, clientCore, say }: Conditio
     figures.note('while they arrive', print(during));
     figures.note('beside them', print(after));
     figures.atMost('p99 beside them', after.p99, MOST_LATENCY * before.p99, milliseconds);
+    figures.note('of its core, the server uses beside them', percent(cpuShare));
     figures.note("the server's RSS at its peak", megabytes(peakRss));
     return { figures: figures.list, series: {} };
   } finally {

@@ -1,4 +1,5 @@
 import { connect as connectSocket, type Socket } from 'node:net';
+import { constants, setPriority } from 'node:os';
 import { WebSocket } from 'ws';
 import { createClient } from '../router/client.ts';
 import type { Client } from '../router/clientTypes.ts';
@@ -7,6 +8,12 @@ import { WebSocketClientTransport } from '../transport/impls/ws/client.ts';
 import { obey } from './commands.ts';
 import type { GreedyServices } from './greedyServices.ts';
 import { inWaves } from './waiting.ts';
+
+/**
+ * They share a core with the healthy, who would wait for them: what 3 000 clients in one process do at once, when their
+ * beats come and when they dial again. Elsewhere they have a machine of their own.
+ */
+setPriority(constants.priority.PRIORITY_LOW);
 
 const WIDTH = 50;
 /** What is kept of what they do not read: small, for thousands of them live in this process. */

@@ -25,6 +25,11 @@ setInterval(() => {
 const commands = {
   listen: ({ port }: { port: number }) => listen(http, port),
   memory,
+  /** Of this process since it began, in seconds. */
+  cpuTime: () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1e6;
+  },
   figures: () => ({
     sessions: transport.sessions.size,
     budgetBytes: budget.maxBytes,
