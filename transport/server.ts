@@ -1,18 +1,12 @@
-import type { Codec } from '../codec/codec.ts';
 import { Agreements } from './agreements.ts';
 import { ClientIndex } from './clientIndex.ts';
 import type { Connection } from './connection.ts';
 import { HoldfastError, ProtocolError } from './errors.ts';
 import { type AcceptedExtensions, acceptedOf, type IdempotencyTerms } from './extensions.ts';
-import {
-  HandshakeCode,
-  type HandshakePeer,
-  type HandshakeResponse,
-  handshakeResponseMessage,
-  type ServerHandshake,
-} from './handshake.ts';
+import { HandshakeCode, type HandshakePeer, type ServerHandshake } from './handshake.ts';
 import { type IncomingMessage, rehandshakeRequest } from './message.ts';
 import { type ServerTransportOptions, type SettledServerOptions, settleServerOptions } from './options.ts';
+import { PendingHandshakes } from './pendingHandshakes.ts';
 import { Replaced } from './replaced.ts';
 import { type FirstFrame, readFirstFrame } from './request.ts';
 import { decideResume } from './resume.ts';
@@ -33,14 +27,13 @@ import { agreesWith, describeSession, standingOf } from './standing.ts';
 import type { StreamOpener } from './stream.ts';
 import { Transport } from './transport.ts';
 import { type Credentials, judgeMetadata, type MetadataVerdict } from './validation.ts';
-import { encodeFrame } from './wire.ts';
 
 /** A handshake request that was read and is being judged. */
 type Asked = Extract<FirstFrame, { kind: 'request' }> & { readonly pending: SessionWaitingForHandshake };
 
 /** Accepts and answers: the server's graph. An implementation calls {@link ServerTransport.acceptConnection}. */
 export abstract class ServerTransport extends Transport<SettledServerOptions> {
-  readonly #pending = new Set<SessionWaitingForHandshake>();
+  readonly #pending: PendingHandshakes;
   readonly #environment: SessionEnvironment;
   readonly #replaced: Replaced;
   readonly #index: ClientIndex;
@@ -48,7 +41,6 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
   #ordinal = 0;
   /** Random per transport: who holds another one spoke to another memory. */
   readonly #instance: string;
-  readonly #newId = (): string => this.clock.id();
   readonly #wallNow = (): number => this.clock.wallNow();
   #handshake: ServerHandshake | undefined;
   #idempotency: IdempotencyTerms | undefined;
@@ -58,6 +50,13 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
   constructor(clientId: string = 'SERVER', options: ServerTransportOptions = {}) {
     super(clientId, settleServerOptions(options));
     const { queue } = this;
+    this.#pending = new PendingHandshakes({
+      clientId,
+      maxMessageBytes: this.options.maxMessageBytes,
+      newId: () => this.clock.id(),
+      log: (level, message, fields) => this.log(level, message, fields),
+      protocolError: (event) => this.protocolError(event),
+    });
     this.#instance = this.clock.id() + this.clock.id();
     this.#index = new ClientIndex(this.options.duplicateClient === 'coexist');
     this.#replaced = new Replaced(this.wheel, this.options.sessionDisconnectGraceMs);
@@ -152,7 +151,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
   }
 
   protected override onClose(): void {
-    for (const pending of [...this.#pending]) this.#dropPending(pending, 'the transport was closed');
+    this.#pending.dropAll('the transport was closed');
     this.#replaced.clear();
   }
 
@@ -164,15 +163,12 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     this.#index.remove(core);
   }
 
-  readonly #dropPending = (pending: SessionWaitingForHandshake, reason: string): void => {
-    this.log('info', `closed a pending connection: ${reason}`, { connectionId: pending.id });
-    this.#pending.delete(pending);
-    pending.close();
-  };
+  readonly #dropPending = (pending: SessionWaitingForHandshake, reason: string): void =>
+    this.#pending.drop(pending, reason);
 
   readonly #pendingFrame = (pending: SessionWaitingForHandshake, frame: Uint8Array): void => {
     if (pending.requestArrivedAt !== undefined) {
-      return this.#failUnanswered(pending, 'a second frame came before the handshake was answered');
+      return this.#pending.fail(pending, 'a second frame came before the handshake was answered');
     }
     pending.requestArrived();
     const first = readFirstFrame(frame, this.clientId, this.options);
@@ -180,9 +176,9 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
       case 'request':
         return this.#validate({ ...first, pending });
       case 'refused':
-        return this.#reject(pending, first.codec, first.to, first.code, first.reason);
+        return this.#pending.reject(pending, first.codec, first.to, first.code, first.reason);
       case 'unreadable':
-        return this.#failUnanswered(pending, first.reason);
+        return this.#pending.fail(pending, first.reason);
       default:
         first satisfies never;
     }
@@ -205,7 +201,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
   #judged(asked: Asked, verdict: MetadataVerdict): void {
     const { pending, codec, message } = asked;
     if (verdict.kind === 'accepted') return this.#decide(asked, verdict.credentials);
-    this.#reject(pending, codec, message.from, verdict.code, verdict.reason);
+    this.#pending.reject(pending, codec, message.from, verdict.code, verdict.reason);
   }
 
   /** Everything from here on is one synchronous turn: what is looked up is still true when it is acted upon. */
@@ -231,9 +227,9 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     );
     switch (decision.kind) {
       case 'ignore':
-        return this.#dropPending(pending, decision.reason);
+        return this.#pending.drop(pending, decision.reason);
       case 'reject':
-        return this.#reject(pending, codec, message.from, decision.code, decision.reason);
+        return this.#pending.reject(pending, codec, message.from, decision.code, decision.reason);
       case 'resume':
         if (current !== undefined) this.#resume(asked, current, credentials, accepted);
         return;
@@ -256,9 +252,9 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     const { maxSessions } = this.options;
     if (replaced === undefined && this.sessions.size >= maxSessions) {
       const reason = `the server already holds ${maxSessions} sessions (maxSessions)`;
-      return this.#reject(pending, codec, message.from, HandshakeCode.SessionStateMismatch, reason);
+      return this.#pending.reject(pending, codec, message.from, HandshakeCode.SessionStateMismatch, reason);
     }
-    const answer = this.#encodeOk(asked, extensions);
+    const answer = this.#accept(asked, extensions);
     if (answer === undefined) return;
     if (replaced !== undefined) this.#replace(replaced);
     const attributes = { 'holdfast.session_id': request.sessionId, 'holdfast.peer': message.from };
@@ -281,7 +277,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
   #resume(asked: Asked, session: Session, credentials: Credentials, extensions: AcceptedExtensions | undefined): void {
     const { pending, request } = asked;
     const { core } = session;
-    const answer = this.#encodeOk(asked, extensions);
+    const answer = this.#accept(asked, extensions);
     if (answer === undefined) return;
     // The client counts from the request that was answered. Without `resume` it does not say whether any was.
     const wasAnswered = request.extensions?.resume?.everConnected ?? core.ledger.ack > 0;
@@ -300,49 +296,13 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     core.expiresAt = credentials.expiresAt;
   }
 
-  /** The answer that accepts, before anything is touched. Undefined if it cannot be encoded: then the connection is closed. */
-  #encodeOk(asked: Asked, extensions: AcceptedExtensions | undefined): Uint8Array | undefined {
-    const { pending, codec, message, request } = asked;
-    const { sessionId } = request;
-    const status =
-      extensions === undefined ? { ok: true as const, sessionId } : { ok: true as const, sessionId, extensions };
-    this.#pending.delete(pending);
-    const answer = this.#encodeAnswer(pending, codec, message.from, status);
-    if (answer === undefined) pending.close();
-    else if (this.#handshake === undefined) pending.connection.forgetInfo();
-    return answer;
-  }
-
-  #encodeAnswer(
-    pending: SessionWaitingForHandshake,
-    codec: Codec,
-    to: string,
-    status: HandshakeResponse['status'],
+  #accept(
+    { pending, codec, message, request }: Asked,
+    extensions: AcceptedExtensions | undefined,
   ): Uint8Array | undefined {
-    try {
-      const message = handshakeResponseMessage(this.clientId, to, this.#newId, status);
-      return encodeFrame(codec, message, this.options.maxMessageBytes);
-    } catch (error) {
-      const connectionId = pending.id;
-      this.log('error', 'could not encode the answer to a handshake', { connectionId, connectedTo: to, error });
-      return undefined;
-    }
-  }
-
-  /** Changes nothing but the pending connection: no session is touched by a handshake that is refused. */
-  #reject(pending: SessionWaitingForHandshake, codec: Codec, to: string, code: string, reason: string): void {
-    this.protocolError({ type: ProtocolError.HandshakeFailed, code, message: reason, peer: to });
-    const answer = this.#encodeAnswer(pending, codec, to, { ok: false, code, reason });
-    if (answer !== undefined) pending.connection.send(answer);
-    this.#pending.delete(pending);
-    pending.close();
-  }
-
-  /** Nothing is known of who is there, so nothing is answered. */
-  #failUnanswered(pending: SessionWaitingForHandshake, message: string): void {
-    this.protocolError({ type: ProtocolError.HandshakeFailed, code: HandshakeCode.MalformedHandshake, message });
-    this.#pending.delete(pending);
-    pending.close();
+    const answer = this.#pending.accept(pending, codec, message.from, request.sessionId, extensions);
+    if (answer !== undefined && this.#handshake === undefined) pending.connection.forgetInfo();
+    return answer;
   }
 
   readonly #askAgain = (session: SessionConnected): void => {
