@@ -55,6 +55,21 @@ describe.each(names)('our declarations, checked by a consumer with TypeScript %s
   }, 60_000);
 });
 
+test('the entry points of servers need no types of ws, and are not `any` without them', async () => {
+  await using consumer = await Consumer.create(['@types/node', 'undici-types']);
+  await consumer.write(
+    'index.ts',
+    `
+    import { WebSocketServerTransport } from 'holdfast/transport/ws/server';
+    export const transport = new WebSocketServerTransport(undefined, 'SERVER', { allowedOrigins: [] });
+    // @ts-expect-error a string is no ws server
+    export const wrong = new WebSocketServerTransport('ws://localhost');
+    `,
+  );
+  const options = { types: ['node'], lib: ['ES2022', 'DOM', 'DOM.Iterable', 'ESNext.Disposable'] };
+  expect(await consumer.compile('current', options)).toBe('');
+}, 60_000);
+
 test('a declaration that is wrong is found by this check', async () => {
   await using consumer = await Consumer.create();
   await consumer.write('index.ts', "import { noSuchName } from 'holdfast';\nexport { noSuchName };\n");

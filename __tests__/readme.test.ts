@@ -25,7 +25,7 @@ test('the first two commands of the README run the demo and the tests', () => {
 
 test("the README's service, server and client compile and talk to each other, as printed", async () => {
   expect(files.map(({ name }) => name)).toEqual(['services.ts', 'server.ts', 'client.ts']);
-  await using consumer = await Consumer.create(['@types/node', '@types/ws', 'undici-types']);
+  await using consumer = await Consumer.create(['@types/node', 'undici-types']);
   const port = String(await freePort());
   for (const { name, text } of files) await consumer.write(name, text.replaceAll('8080', port));
   // Runs both, says goodbye as a second client would, and stops.

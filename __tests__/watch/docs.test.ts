@@ -10,7 +10,7 @@ const files = [...page.matchAll(/```ts file=(\S+)\n([\s\S]*?)```/g)].map(([, nam
 
 test("the page's code compiles and does what its comments say", async () => {
   expect(files.map(({ name }) => name)).toEqual(['services.ts', 'main.ts', 'outbox.ts']);
-  const types = ['@types/node', '@types/ws', 'undici-types'];
+  const types = ['@types/node', 'undici-types'];
   await using consumer = await Consumer.create([...types, 'libsql']);
   for (const { name, text } of files) await consumer.write(name, text);
   const options = { types: ['node'], lib: ['ES2022', 'DOM', 'DOM.Iterable', 'ESNext.Disposable'], noEmit: false };

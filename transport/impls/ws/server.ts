@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { WebSocketServer } from 'ws';
 import type { ConnectionDetails } from '../../connection.ts';
 import type { ServerTransportOptions } from '../../options.ts';
 import { ServerTransport } from '../../server.ts';
@@ -15,6 +15,14 @@ export interface WebSocketServerTransportOptions extends ServerTransportOptions 
   allowedOrigins?: readonly string[] | undefined;
 }
 
+type ConnectionListener = (ws: WebSocketLike, request: IncomingMessage) => void;
+
+/** What is used of a `ws` server. By its shape and not by name: whoever has none needs no types of it either. */
+export interface WebSocketServerLike {
+  on(event: 'connection', listener: ConnectionListener): unknown;
+  off(event: 'connection', listener: ConnectionListener): unknown;
+}
+
 /** Policy violation, RFC 6455. */
 const CLOSE_POLICY = 1008;
 
@@ -27,24 +35,21 @@ function detailsOf(request: IncomingMessage): ConnectionDetails {
  * ({@link accept}) of the server you have.
  */
 export class WebSocketServerTransport extends ServerTransport {
-  readonly #wss: WebSocketServer | undefined;
+  readonly #wss: WebSocketServerLike | undefined;
   readonly #allowedOrigins: ReadonlySet<string> | undefined;
   #upgrader: WebSocketServer | undefined;
 
   /** @param wss stays yours: closing the transport closes its connections and leaves `wss` listening */
-  constructor(wss: WebSocketServer | undefined, clientId?: string, options: WebSocketServerTransportOptions = {}) {
+  constructor(wss: WebSocketServerLike | undefined, clientId?: string, options: WebSocketServerTransportOptions = {}) {
     super(clientId, options);
     this.#wss = wss;
     this.#allowedOrigins = options.allowedOrigins === undefined ? undefined : new Set(options.allowedOrigins);
     this.#wss?.on('connection', this.#onConnection);
   }
 
-  readonly #onConnection = (ws: WebSocket, request: IncomingMessage): void => {
-    if (!this.#isAllowed(request)) {
-      // The upgrade was somebody else's; handleUpgrade refuses before it.
-      ws.on('error', () => undefined);
-      return ws.close(CLOSE_POLICY, 'origin not allowed');
-    }
+  readonly #onConnection: ConnectionListener = (ws, request) => {
+    // The upgrade was somebody else's; handleUpgrade refuses before it.
+    if (!this.#isAllowed(request)) return refuseOrigin(ws);
     this.acceptConnection(this.#connectionOf(ws, request));
   };
 
@@ -69,7 +74,7 @@ export class WebSocketServerTransport extends ServerTransport {
     this.#upgrader.handleUpgrade(request, socket, head, (ws) => this.acceptConnection(this.#connectionOf(ws, request)));
   }
 
-  #connectionOf(ws: WebSocket, request: IncomingMessage): WebSocketConnection {
+  #connectionOf(ws: WebSocketLike, request: IncomingMessage): WebSocketConnection {
     return new WebSocketConnection(ws, this.clock, () => detailsOf(request), request.socket);
   }
 
@@ -80,10 +85,7 @@ export class WebSocketServerTransport extends ServerTransport {
    */
   accept(ws: WebSocketLike, peer: ConnectionDetails = {}): void {
     if (this.getStatus() === 'closed') return closeQuietly(ws);
-    if (!this.#isAllowed(peer)) {
-      ws.onerror = () => undefined;
-      return ws.close(CLOSE_POLICY, 'origin not allowed');
-    }
+    if (!this.#isAllowed(peer)) return refuseOrigin(ws);
     this.acceptConnection(new WebSocketConnection(ws, this.clock, peer));
   }
 
@@ -92,6 +94,11 @@ export class WebSocketServerTransport extends ServerTransport {
     this.#wss?.off('connection', this.#onConnection);
     this.#upgrader?.close();
   }
+}
+
+function refuseOrigin(ws: WebSocketLike): void {
+  ws.onerror = () => undefined;
+  ws.close(CLOSE_POLICY, 'origin not allowed');
 }
 
 function refuse(socket: Duplex, status: string): void {
