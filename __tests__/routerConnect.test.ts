@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { JsonCodec } from '../codec/json.ts';
 import { type ConnectedClient, type ConnectOptions, type ConnectStatus, connect } from '../router/connect.ts';
 import { Procedure } from '../router/procedures.ts';
@@ -8,6 +8,7 @@ import { createServer } from '../router/server.ts';
 import { createServerHandshakeOptions } from '../router/serverHandshake.ts';
 import { createServiceSchema } from '../router/services.ts';
 import { createHarness, type Harness } from '../testUtil/harness.ts';
+import { InvalidOptionsError } from '../transport/errors.ts';
 
 const who = createServiceSchema<object, { user: string }>().define({
   ami: Procedure.rpc({
@@ -90,4 +91,37 @@ test('connect connects at the first call if it is told to', async () => {
   expect(await connected.client.who.ami.rpc({})).toEqual(Ok('ann'));
   expect(connected.status()).toBe('connected');
   connected.close();
+});
+
+test.each(['', 'nonsense', '/path', 'localhost:8080', 'ftp://host', new URL('file:///tmp')])(
+  "connect refuses '%s', which no WebSocket could ever be opened to",
+  (url) => {
+    expect(() => connect(url)).toThrow(
+      new InvalidOptionsError(`expected a URL that begins with ws:// or wss://, got '${url}'`),
+    );
+  },
+);
+
+test.each([
+  'ws://host',
+  'wss://host/path?x=1',
+  'http://host',
+  'https://host',
+  'ws+unix:///tmp/x.sock',
+  new URL('ws://h'),
+])("connect takes '%s'", (url) => {
+  const { status, close } = connect(url, { eagerlyConnect: false });
+  expect(status()).toBe('disconnected');
+  close();
+});
+
+test('connect takes what is relative to the page, where there is one', () => {
+  vi.stubGlobal('location', { href: 'https://host/app/' });
+  try {
+    connect('/path', { eagerlyConnect: false }).close();
+    connect('../live', { eagerlyConnect: false }).close();
+    expect(() => connect('localhost:8080')).toThrow(InvalidOptionsError);
+  } finally {
+    vi.unstubAllGlobals();
+  }
 });

@@ -1,5 +1,6 @@
 import { openWebSocket } from '#default-websocket';
 import type { ClientTransport } from '../transport/client.ts';
+import { InvalidOptionsError } from '../transport/errors.ts';
 import { WebSocketClientTransport } from '../transport/impls/ws/client.ts';
 import type { ClientTransportOptions } from '../transport/options.ts';
 import type { SessionEnd } from '../transport/stream.ts';
@@ -72,13 +73,34 @@ class StatusOf {
   }
 }
 
-/** A client over a WebSocket, in browsers and elsewhere: the whole of it in one call. */
+/** Schemes that some WebSocket takes: those of http stand for those of ws, and `ws+unix:` is the `ws` package's own. */
+const schemes = ['ws:', 'wss:', 'http:', 'https:', 'ws+unix:'];
+
+/** The URL as text, if a WebSocket can be opened to it. Others would be dialled again and again, and nobody told why. */
+function checkedUrl(url: string | URL): string {
+  const text = String(url);
+  const host: { location?: { href: string } } = globalThis; // a page's WebSocket takes what is relative to the page
+  let scheme: string | undefined;
+  try {
+    scheme = new URL(text, host.location?.href).protocol;
+  } catch {
+    // What is no URL has no scheme.
+  }
+  if (scheme !== undefined && schemes.includes(scheme)) return text;
+  throw new InvalidOptionsError(`expected a URL that begins with ws:// or wss://, got '${text}'`);
+}
+
+/**
+ * A client over a WebSocket, in browsers and elsewhere: the whole of it in one call.
+ * @throws {InvalidOptionsError} for options that contradict each other, and for what is no URL of a WebSocket
+ */
 export function connect<Services extends Record<string, { readonly procedures: object }>>(
   url: string | URL,
   options: ConnectOptions = {},
 ): ConnectedClient<Services> {
   const { auth, clientId, serverId = 'SERVER', eagerlyConnect, connectOnInvoke, ...transportOptions } = options;
-  const transport = new WebSocketClientTransport(() => openWebSocket(String(url)), clientId, transportOptions);
+  const address = checkedUrl(url);
+  const transport = new WebSocketClientTransport(() => openWebSocket(address), clientId, transportOptions);
   const state = new StatusOf(transport);
   const construct = typeof auth === 'function' ? auth : () => auth;
   const handshakeOptions = auth === undefined ? undefined : createClientHandshakeOptions(construct as () => unknown); // a function of ours or theirs
