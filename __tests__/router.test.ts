@@ -233,6 +233,18 @@ describe('a deadline', () => {
     expect(server.openCalls).toBe(0);
   });
 
+  test('says so if there was nobody to answer', async () => {
+    const h = await createHarness({ transport: 'memory', codec: JsonCodec });
+    await using _ = h;
+    createServer(h.server(), services);
+    h.link.setReachable(false);
+    const client = createClient<Services>(h.client(), 'SERVER');
+    const result = client.math.add.rpc({ n: 1 }, { timeoutMs: 100 });
+    await h.advance(101);
+    const message = 'no answer within timeoutMs (100): not connected to SERVER';
+    expect(await result).toEqual(Err({ code: 'DEADLINE_EXCEEDED', message }));
+  });
+
   test('ends the call on the server even if the client cannot', async () => {
     const { h, client, server } = await createPair();
     await using _ = h;

@@ -98,7 +98,7 @@ export class ClientCall extends CallLifecycle implements WriteTarget<unknown> {
       if (refusal === undefined) throw error;
     }
     if (this.hasEnded) return;
-    if (this.#deadlineAt !== undefined) this.armDeadline(timeoutMs, () => this.cancel(deadlineExceeded(timeoutMs)));
+    if (this.#deadlineAt !== undefined) this.armDeadline(timeoutMs, () => this.cancel(this.#tooLate(timeoutMs)));
     if (signal !== undefined) this.#listen(signal);
   }
 
@@ -200,6 +200,12 @@ export class ClientCall extends CallLifecycle implements WriteTarget<unknown> {
       procedure: this.#kind.procedureName,
       code,
     });
+  }
+
+  /** Somebody who dialled a wrong address would otherwise look for a slow handler. */
+  #tooLate(timeoutMs: number): ErrorPayload {
+    const error = deadlineExceeded(timeoutMs);
+    return this.port.isConnected ? error : { ...error, message: `${error.message}: not connected to ${this.port.to}` };
   }
 
   #listen(signal: AbortSignal): void {
