@@ -3,7 +3,12 @@ import { fileURLToPath } from 'node:url';
 import { Type } from '@sinclair/typebox';
 import { build } from 'esbuild';
 import { describe, expect, test } from 'vitest';
+import { Procedure } from '../router/procedures.ts';
+import { Ok } from '../router/result.ts';
+import { createRoutes } from '../router/routes.ts';
 import { compileSchema, describeErrors } from '../router/schema.ts';
+import { createServiceSchema } from '../router/services.ts';
+import { InvalidOptionsError } from '../transport/errors.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -48,6 +53,35 @@ describe('a compiled schema', () => {
     const value = { bytes: new Uint8Array([1, 2]), list: [{ a: 1, b: 2 }], c: 3 };
     expect(schema.strip(value)).toEqual({ bytes: new Uint8Array([1, 2]), list: [{ a: 1 }] });
     expect(value).toEqual({ bytes: new Uint8Array([1, 2]), list: [{ a: 1, b: 2 }], c: 3 });
+  });
+});
+
+describe('what is no schema of TypeBox 0.34', () => {
+  const isOfAnother = { type: 'object', required: [], properties: {} };
+
+  test.each<[string, unknown]>([
+    ['undefined', undefined],
+    ["'text'", 'text'],
+    ['a function', () => true],
+    ['an object', isOfAnother],
+    ['one of typebox 1.x', { ...isOfAnother, '~kind': 'Object' }],
+    ['one of zod', { '~standard': { version: 1, vendor: 'zod', validate: () => ({ value: 1 }) } }],
+    ['one with a part that is none', Type.Object({ part: isOfAnother as never })],
+  ])('is refused by what it is: %s', (came, schema) => {
+    const error = new InvalidOptionsError(`event: expected a schema of @sinclair/typebox 0.34, got ${came}`);
+    expect(() => compileSchema(schema as never, 'event')).toThrow(error);
+  });
+
+  test('is found when a server starts, by the name of its procedure', () => {
+    const wrong = Procedure.rpc({
+      requestInit: Type.Object({}),
+      responseData: isOfAnother as never,
+      handler: () => Ok({} as never),
+    });
+    const services = { chat: createServiceSchema().define({ say: wrong }) };
+    expect(() => createRoutes(services, {}, [])).toThrow(
+      'chat.say, responseData: expected a schema of @sinclair/typebox 0.34, got an object',
+    );
   });
 });
 

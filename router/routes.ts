@@ -3,7 +3,7 @@ import { createContextFactory } from './context.ts';
 import type { AnyMiddleware } from './middleware.ts';
 import type { LiveProcedure, Routes } from './openCall.ts';
 import type { AnyProcedure } from './procedures.ts';
-import { compileSchema } from './schema.ts';
+import { compileSchema, type PayloadSchema } from './schema.ts';
 import type { AnyServiceSchemaMap, Service } from './services.ts';
 
 /** Services with their state made and their schemas compiled. */
@@ -15,7 +15,7 @@ export interface LiveServices {
 /**
  * Makes the states of services and compiles their schemas, so that a schema that cannot work is found when a server
  * starts and not at a call.
- * @throws {InvalidOptionsError} for a name that no client could call
+ * @throws {InvalidOptionsError} for a name that no client could call, and for what is no schema
  */
 export function createRoutes(
   schemas: AnyServiceSchemaMap,
@@ -33,14 +33,16 @@ export function createRoutes(
     for (const [procedureName, procedure] of Object.entries(schema.procedures as Record<string, AnyProcedure>)) {
       assertCallable(procedureName);
       const { type, requestInit, requestData, responseData, responseError, handler } = procedure;
+      const compile = (schema: PayloadSchema, name: string) =>
+        compileSchema(schema, `${serviceName}.${procedureName}, ${name}`);
       procedures.set(procedureName, {
         serviceName,
         procedureName,
         type,
-        init: compileSchema(requestInit),
-        requestData: requestData === undefined ? undefined : compileSchema(requestData),
-        responseData: compileSchema(responseData),
-        responseError: compileSchema(responseError),
+        init: compile(requestInit, 'requestInit'),
+        requestData: requestData === undefined ? undefined : compile(requestData, 'requestData'),
+        responseData: compile(responseData, 'responseData'),
+        responseError: compile(responseError, 'responseError'),
         middlewares: all,
         createContext,
         handler,

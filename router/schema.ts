@@ -1,6 +1,7 @@
-import { type Static, type TSchema, Type } from '@sinclair/typebox';
+import { Kind, type Static, type TSchema, Type, TypeGuard } from '@sinclair/typebox';
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
 import { Value, type ValueErrorIterator } from '@sinclair/typebox/value';
+import { InvalidOptionsError } from '../transport/errors.ts';
 import type { ValidationErrors } from './errors.ts';
 
 /**
@@ -100,10 +101,26 @@ function mayGenerateCode(): boolean {
 let generates: boolean | undefined;
 const compiled = new WeakMap<TSchema, CompiledSchema>();
 
-/** Makes a schema ready for the message path; the same schema is compiled once. */
-export function compileSchema(schema: PayloadSchema): CompiledSchema {
+/** What somebody gave who was asked for a schema: most likely one of another library, or of a TypeBox that is newer. */
+function whatCame(given: unknown): string {
+  if (typeof given === 'string') return `'${given}'`;
+  if (typeof given !== 'object' || given === null) return typeof given === 'function' ? 'a function' : String(given);
+  if (Kind in given) return 'one with a part that is none';
+  const { '~kind': newer, '~standard': standard }: { '~kind'?: unknown; '~standard'?: { vendor?: unknown } } = given;
+  if (newer !== undefined) return 'one of typebox 1.x';
+  return standard?.vendor === undefined ? 'an object' : `one of ${standard.vendor}`;
+}
+
+/**
+ * Makes a schema ready for the message path; the same schema is compiled once.
+ * @param name what it describes, for the error
+ * @throws {InvalidOptionsError} if it is no schema of TypeBox 0.34
+ */
+export function compileSchema(schema: PayloadSchema, name = 'a payload'): CompiledSchema {
   const known = compiled.get(schema);
   if (known !== undefined) return known;
+  if (!TypeGuard.IsSchema(schema))
+    throw new InvalidOptionsError(`${name}: expected a schema of @sinclair/typebox 0.34, got ${whatCame(schema)}`);
   generates ??= mayGenerateCode();
   const fresh = generates ? new GeneratedSchema(schema) : new WalkedSchema(schema);
   compiled.set(schema, fresh);

@@ -40,7 +40,7 @@ export function createServerHandshakeOptions<
   ) => Verdict<Metadata> | Promise<Verdict<Metadata>>,
   { principal, expiry }: ServerHandshakeExtras<NoInfer<Metadata>> = {},
 ): ServerHandshakeOptions<Metadata> {
-  const compiled = compileSchema(schema);
+  const compiled = compileSchema(schema, 'handshake metadata');
   return {
     checkMetadata: (metadata) => (compiled.check(metadata) ? undefined : describeErrors(compiled.errors(metadata))),
     // The casts: the transport hands in what passed checkMetadata, and gives back what validate returned before.

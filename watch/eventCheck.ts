@@ -6,11 +6,9 @@ import { InvalidEventError } from './errors.ts';
  * @returns a function that throws {@link InvalidEventError} with paths and messages, never with values
  */
 export function createEventCheck(schema: PayloadSchema): (event: unknown) => void {
-  const compiled = compileSchema(schema);
+  const compiled = compileSchema(schema, 'event');
   return (event) => {
     if (!compiled.check(event))
-      throw new InvalidEventError(
-        `expected an event that fits its schema, got ${describeErrors(compiled.errors(event))}`,
-      );
+      throw new InvalidEventError(`the event does not fit its schema: ${describeErrors(compiled.errors(event))}`);
   };
 }
