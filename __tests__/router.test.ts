@@ -9,6 +9,7 @@ import { Err, Ok } from '../router/result.ts';
 import { createServer } from '../router/server.ts';
 import { createServiceSchema } from '../router/services.ts';
 import { createHarness } from '../testUtil/harness.ts';
+import { TransportClosedError } from '../transport/errors.ts';
 import { createPair, type Services, services } from './support/routerServices.ts';
 
 const cancelled = Err({ code: 'CANCEL', message: 'cancelled by client' });
@@ -537,6 +538,15 @@ describe('a server', () => {
     createServer([one.server(), two.server()], services);
     await createClient<Services>(one.client()).math.add.rpc({ n: 1 });
     expect(await createClient<Services>(two.client()).math.add.rpc({ n: 1 })).toEqual(Ok({ result: 2 }));
+  });
+
+  test('is not made over a transport that was closed', async () => {
+    const h = await createHarness({ transport: 'memory', codec: JsonCodec });
+    await using _ = h;
+    const [open, closed] = [h.server({}, 'OPEN'), h.server({}, 'CLOSED')];
+    closed.close();
+    expect(() => createServer([open, closed], services)).toThrow(new TransportClosedError('CLOSED', 'serving'));
+    createServer(open, services);
   });
 
   test('binds all of its transports or none', async () => {

@@ -1,5 +1,5 @@
 import type { Clock } from '../transport/clock.ts';
-import { InvalidOptionsError } from '../transport/errors.ts';
+import { InvalidOptionsError, TransportClosedError } from '../transport/errors.ts';
 import type { LogFields, LogLevel } from '../transport/log.ts';
 import type { ServerTransport } from '../transport/server.ts';
 import { CallList } from './callList.ts';
@@ -118,6 +118,8 @@ class ServiceServer implements Server<AnyServiceSchemaMap>, ServerCore, KeyedCal
   constructor(transports: readonly ServerTransport[], schemas: AnyServiceSchemaMap, options: SettledOptions) {
     const [first] = transports;
     if (first === undefined) throw new InvalidOptionsError('a server needs at least one transport');
+    const closed = transports.find((transport) => transport.getStatus() === 'closed');
+    if (closed !== undefined) throw new TransportClosedError(closed.clientId, 'serving');
     this.clock = first.clock;
     this.exposeErrorMessages = options.exposeErrorMessages ?? false;
     this.stripUndeclared = options.stripUndeclaredResponseProperties ?? false;
@@ -224,7 +226,7 @@ class ServiceServer implements Server<AnyServiceSchemaMap>, ServerCore, KeyedCal
 /**
  * Serves services over a transport, or over several with one state behind them.
  * @throws {HoldfastError} `ALREADY_BOUND` if one of the transports serves another router that is not closed
- * @throws {InvalidOptionsError}
+ * @throws {InvalidOptionsError | TransportClosedError}
  */
 export function createServer<Services extends AnyServiceSchemaMap>(
   transport: ServerTransport | readonly ServerTransport[],
