@@ -45,7 +45,10 @@ export interface Collection<V> {
    * @throws {InvalidEventError | InvalidArgumentError | WatchClosedError} nothing is changed
    */
   set(key: string, value: V): Position;
-  /** Takes a key out, and tells. Of a key that is not there, undefined. */
+  /**
+   * Takes a key out, and tells. Of a key that is not there, undefined.
+   * @throws {WatchClosedError} the key stays: close the collection after the servers whose calls clean up in it
+   */
   delete(key: string): Position | undefined;
   /** All there is, and the position it is of; a copy. */
   snapshot(): Loaded<ReadonlyMap<string, V>>;

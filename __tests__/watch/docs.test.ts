@@ -9,7 +9,7 @@ const files = [...page.matchAll(/```ts file=(\S+)\n([\s\S]*?)```/g)].map(([, nam
 }));
 
 test("the page's code compiles and does what its comments say", async () => {
-  expect(files.map(({ name }) => name)).toEqual(['services.ts', 'main.ts', 'outbox.ts', 'rooms.ts']);
+  expect(files.map(({ name }) => name)).toEqual(['services.ts', 'main.ts', 'outbox.ts', 'deltas.ts', 'rooms.ts']);
   const types = ['@types/node', 'undici-types'];
   await using consumer = await Consumer.create([...types, 'libsql']);
   for (const { name, text } of files) await consumer.write(name, text);
@@ -18,6 +18,7 @@ test("the page's code compiles and does what its comments say", async () => {
   expect(await consumer.compile('current', { ...options, skipLibCheck: true })).toBe('');
   expect(await consumer.node('main.js')).toEqual({ code: 0, output: 'hello\nagain live 0\n' });
   expect(await consumer.node('outbox.js')).toEqual({ code: 0, output: '1\n' });
+  expect(await consumer.node('deltas.js')).toEqual({ code: 0, output: "[ 'hello', 'and good-bye' ] 1\n" });
   expect(await consumer.node('rooms.js')).toEqual({ code: 0, output: 'lobby\n0 live\n' });
 }, 60_000);
 
