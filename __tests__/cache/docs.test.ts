@@ -34,7 +34,7 @@ test.each(names)(
     const { code, output } = await consumer.node('chain.js');
     const promised = [...text.matchAll(/console\.log\(.*\); \/\/ (\w+)/g)].map(([, word]) => word);
     expect([output.trim().split('\n'), code]).toEqual([promised, 0]);
-    expect(promised).toEqual(['old', 'old', 'new', 'newer']);
+    expect(promised).toEqual(['old', 'old', '1', 'new', 'newer']);
   },
   60_000,
 );
