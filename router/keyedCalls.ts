@@ -72,7 +72,7 @@ export class KeyedCalls implements RunHost {
       throw new InvalidOptionsError(`idempotency.ttlMs must be an integer from 1, got ${ttlMs}`);
     if (typeof instance !== 'string' || instance === '' || instance.length > MAX_INSTANCE_LENGTH)
       throw new InvalidOptionsError(
-        `the instance of an idempotency store must have 1 to ${MAX_INSTANCE_LENGTH} characters, got '${instance}'`,
+        `idempotency.store must be a store whose instance is a text of 1 to ${MAX_INSTANCE_LENGTH} characters, got ${typeof instance === 'string' ? `'${instance}'` : typeof instance}`,
       );
     this.#host = host;
     this.#store = store;

@@ -229,6 +229,10 @@ test.each([
   [{ store: new MemoryIdempotencyStore(), ttlMs: 0 }, 'idempotency.ttlMs must be an integer from 1, got 0'],
   [{ store: Object.assign(new Moody(), {}), ttlMs: 1.5 }, 'idempotency.ttlMs must be an integer from 1, got 1.5'],
   [
+    { store: new Map() as never },
+    'idempotency.store must be a store whose instance is a text of 1 to 64 characters, got undefined',
+  ],
+  [
     {
       store: new (class extends Moody {
         override get instance() {
@@ -236,7 +240,7 @@ test.each([
         }
       })(),
     },
-    "the instance of an idempotency store must have 1 to 64 characters, got ''",
+    "idempotency.store must be a store whose instance is a text of 1 to 64 characters, got ''",
   ],
 ])('a server refuses options that are none: %#', async (idempotency, message) => {
   await using stage = await createShopStage(memory);
