@@ -1,3 +1,5 @@
+import { TransactionError } from '../watch/errors.ts';
+import { hasReached } from '../watch/hasReached.ts';
 import type { Position } from '../watch/position.ts';
 import { createTopic, type Topic } from '../watch/topic.ts';
 import type { Cache } from './cache.ts';
@@ -17,7 +19,7 @@ export interface LoadOptions {
 /** Options of {@link createCache}. */
 export interface OwnerOptions<V> extends CacheOptions<V> {
   /**
-   * Reads a value where it lives, as it is when it is called. What it throws is not cached, and reaches every caller at every
+   * Reads a value where it lives, as it is when it is called; of a database, what is committed. What it throws is not cached, and reaches every caller at every
    * hop if it is a `CallError`; of any other error the code LOAD_FAILED.
    */
   load: (key: string, options: LoadOptions) => V | Promise<V>;
@@ -73,11 +75,23 @@ class OwnerCache<V> extends CacheNode<V> {
     let position: Position | undefined;
     try {
       position = this.#topic.publish({ key });
+      const isCommitted = hasReached(this.contents.applied, position); // outside of a transaction it was heard of at once
       await this.#topic.reached(position, options);
+      if (!isCommitted) this.#checkPublished(key, position);
       return position;
     } catch (error) {
+      this.contents.drop(key); // what was loaded inside a transaction, its rollback took back
       throw unconfirmed(key, error, position);
     }
+  }
+
+  /** After a rollback the next event gets the position that was given for this one: being there proves nothing. */
+  #checkPublished(key: string, { epoch, offset }: Position): void {
+    const outcome = this.#topic.read({ epoch, offset: offset - 1 }, 1);
+    if (outcome.kind === 'events' && outcome.events[0]?.event.key === key) return;
+    throw new TransactionError(
+      'expected the event at its position, which a rollback or a short history has given away',
+    );
   }
 
   protected async confirmed(): Promise<void> {

@@ -1,9 +1,11 @@
 import { join } from 'node:path';
 import Database from 'libsql';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createCache } from '../../cache/createCache.ts';
 import { CacheEventSchema } from '../../cache/messages.ts';
 import { SqliteTopicStore } from '../../watch/sqliteStore.ts';
 import { createTopic } from '../../watch/topic.ts';
+import { quietClock } from '../watch/support/clock.ts';
 import { temporaryFolder } from '../watch/support/stores.ts';
 import { Chain, type Doc } from './support/chain.ts';
 
@@ -79,6 +81,50 @@ test('published in a transaction that is rolled back: unconfirmed', async () => 
   await chain.advance(1_000);
   await unconfirmed;
   expect([await chain.leaf.get('a'), chain.owner.position?.offset]).toEqual([{ n: 0 }, 0]);
+});
+
+test('a rollback gives the position to whoever publishes next: what is there then confirms only its own key', async () => {
+  await using shop = await withDatabase();
+  const { chain, db } = shop;
+  const publishAndRollBack = async (next: string) => {
+    db.exec('BEGIN');
+    const outcome = Promise.allSettled([chain.owner.invalidate('a'), chain.leaf.invalidate('a', { timeoutMs: 1_000 })]);
+    await chain.settled();
+    db.exec('ROLLBACK');
+    const position = await chain.owner.invalidate(next);
+    await chain.advance(1_000);
+    return { position, outcome: await outcome };
+  };
+  // Both were told an offset that is another's now: 1, and 2, at which there is nothing yet.
+  const { position, outcome } = await publishAndRollBack('b');
+  const unconfirmed = { status: 'rejected', reason: { code: 'CACHE_UNCONFIRMED' } };
+  expect([position.offset, outcome]).toMatchObject([1, [unconfirmed, unconfirmed]]);
+  expect(outcome).toMatchObject([{ reason: { cause: { code: 'TRANSACTION' } } }, {}]);
+  // Another invalidation of the same key is as good as the first.
+  const again = await publishAndRollBack('a');
+  expect([again.position.offset, again.outcome[0]]).toMatchObject([2, { status: 'fulfilled', value: { offset: 2 } }]);
+});
+
+test('what the owner has loaded inside a transaction is gone after its rollback', async () => {
+  const clock = quietClock();
+  const db = new Database(':memory:');
+  db.exec('CREATE TABLE docs (n INTEGER); INSERT INTO docs VALUES (0)');
+  const topic = createTopic({ event: CacheEventSchema, store: new SqliteTopicStore(db, { name: 'docs' }), clock });
+  const read = db.prepare('SELECT n FROM docs');
+  // The cast: the column that the statement names. By the same handle, which sees what is not committed.
+  const owner = createCache({ load: () => (read.get() as { n: number }).n, topic, clock });
+  db.exec('BEGIN; UPDATE docs SET n = 1');
+  const unconfirmed = expect(owner.invalidate('a', { timeoutMs: 1_000 })).rejects.toMatchObject({
+    code: 'CACHE_UNCONFIRMED',
+  });
+  expect(await owner.get('a')).toBe(1);
+  db.exec('ROLLBACK');
+  await clock.advance(1_000);
+  await unconfirmed;
+  expect(await owner.get('a')).toBe(0);
+  owner.close();
+  topic.close();
+  db.close();
 });
 
 test('a topic that cannot be written to confirms nothing, and the owner has dropped its own copy', async () => {
