@@ -1,6 +1,7 @@
 import { CallError, type CancelTimer, type Clock, DEADLINE_EXCEEDED_CODE } from '../router/index.ts';
 import type { Position } from '../watch/position.ts';
 import { CacheBusyError } from './errors.ts';
+import { Turn, Turns } from './turns.ts';
 
 /** How many fetches there may be, and how long one may take. */
 export interface FlightLimits {
@@ -23,11 +24,7 @@ export class Flight<V> {
   /** Undefined once it is over: a table that forgets late (a Map's) must not keep values. */
   outcome: Promise<V> | undefined;
   reject: ((error: unknown) => void) | undefined;
-  /** Whoever waits behind this one for its turn. */
-  next: Flight<V> | undefined;
-  isRunning = false;
-  /** Begins it; undefined once it has begun, or need not. */
-  start: (() => void) | undefined;
+  turn: Turn | undefined;
 
   constructor(key: string, atLeast: Position | undefined) {
     this.key = key;
@@ -45,15 +42,14 @@ export class Flights<V> {
   readonly #keep: (key: string, value: V) => void;
   readonly #current = new Map<string, Flight<V>>();
   readonly #all = new Set<Flight<V>>();
-  #running = 0;
-  #first: Flight<V> | undefined;
-  #last: Flight<V> | undefined;
+  readonly #turns: Turns;
 
   /** @param keep told what a fetch brought that nothing was dropped under, before those who wait for it */
   constructor(limits: FlightLimits, clock: Clock, keep: (key: string, value: V) => void) {
     this.#limits = limits;
     this.#clock = clock;
     this.#keep = keep;
+    this.#turns = new Turns(limits.maxConcurrentFetches);
   }
 
   get size(): number {
@@ -80,9 +76,9 @@ export class Flights<V> {
     });
     const outcome = new Promise<V>((resolve, reject) => {
       flight.reject = reject;
-      flight.start = () => void this.#run(flight, fetch, resolve);
+      flight.turn = new Turn(() => void this.#run(flight, fetch, resolve));
+      this.#turns.take(flight.turn);
     });
-    this.#enqueue(flight);
     // Everybody who waited may have gone.
     outcome.catch(() => undefined);
     if (this.#all.has(flight)) flight.outcome = outcome; // else it threw at once
@@ -102,32 +98,12 @@ export class Flights<V> {
   end(error: Error): void {
     // Those that wait for their turn first: none of them is to begin when another one ends.
     const flights = [...this.#all];
-    for (const flight of flights) if (!flight.isRunning) this.#fail(flight, error);
+    for (const flight of flights) if (flight.turn?.state === 'waiting') this.#fail(flight, error);
     for (const flight of flights) this.#fail(flight, error);
-  }
-
-  #enqueue(flight: Flight<V>): void {
-    if (this.#last === undefined) this.#first = flight;
-    else this.#last.next = flight;
-    this.#last = flight;
-    this.#startNext();
-  }
-
-  #startNext(): void {
-    while (this.#running < this.#limits.maxConcurrentFetches && this.#first !== undefined) {
-      const { start, next } = this.#first;
-      this.#first.start = undefined;
-      this.#first.next = undefined;
-      this.#first = next;
-      if (next === undefined) this.#last = undefined;
-      start?.(); // unless it was given up before its turn
-    }
   }
 
   async #run(flight: Flight<V>, fetch: Fetch<V>, resolve: (value: V) => void): Promise<void> {
     let value: V;
-    this.#running += 1;
-    flight.isRunning = true;
     try {
       value = await fetch(flight.controller.signal);
     } catch (error) {
@@ -135,9 +111,9 @@ export class Flights<V> {
       return;
     }
     if (!this.#all.has(flight)) return; // given up meanwhile
-    const isCurrent = this.#current.get(flight.key) === flight;
+    // Before others have their turn, who might drop it.
+    if (this.#current.get(flight.key) === flight) this.#keep(flight.key, value);
     this.#over(flight);
-    if (isCurrent) this.#keep(flight.key, value);
     resolve(value);
   }
 
@@ -155,10 +131,7 @@ export class Flights<V> {
     if (this.#current.get(flight.key) === flight) this.#current.delete(flight.key);
     flight.outcome = undefined;
     flight.reject = undefined;
-    flight.start = undefined;
-    if (flight.isRunning) {
-      this.#running -= 1;
-      this.#startNext();
-    }
+    if (flight.turn !== undefined) this.#turns.leave(flight.turn);
+    flight.turn = undefined;
   }
 }

@@ -192,6 +192,37 @@ describe('what a hop holds', () => {
     expect([await contents.fetch('e', none, () => 5), clock.pendingTimers]).toEqual([5, 0]);
   });
 
+  test('what the next fetch drops as it begins is not kept by the one that made room for it', async () => {
+    const { contents } = contentsOn(new Map(), { maxConcurrentFetches: 1 });
+    contents.clear(at(0));
+    const { fetch, resolve } = byHand();
+    const first = contents.fetch('a', none, fetch);
+    const second = contents.fetch('b', none, () => {
+      contents.apply(dropping('a'), at(1));
+      return 2;
+    });
+    resolve(1);
+    expect([await first, await second, contents.find('a', undefined)]).toEqual([1, 2, undefined]);
+  });
+
+  test('ten thousand loads that throw at once fail one by one, and overflow nothing', async () => {
+    const { contents, clock } = contentsOn(new Map(), { maxFetches: 10_001, maxConcurrentFetches: 1 });
+    contents.clear(at(0));
+    const { fetch, resolve } = byHand();
+    const first = contents.fetch('first', none, fetch);
+    const rest = Array.from({ length: 10_000 }, (_, n) => {
+      const value = contents.fetch(`${n}`, none, () => {
+        throw new Error(`no ${n}`);
+      });
+      return value.catch((error: Error) => error.message);
+    });
+    resolve(1);
+    expect(await first).toBe(1);
+    expect(contents.fetches).toBe(0);
+    expect((await Promise.all(rest)).every((message, n) => message === `no ${n}`)).toBe(true);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   test('a load that throws at once is a fetch that failed, and is not kept', async () => {
     const { contents, clock } = contentsOn();
     contents.clear(at(0));

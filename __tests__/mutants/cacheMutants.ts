@@ -16,7 +16,9 @@ export const cacheMutants: readonly Mutant[] = [
   {
     name: 'fill after drop',
     workload: caching,
-    patches: [{ file: flights, find: 'if (isCurrent) this.#keep', replace: 'this.#keep' }],
+    patches: [
+      { file: flights, find: 'if (this.#current.get(flight.key) === flight) this.#keep', replace: 'this.#keep' },
+    ],
   },
   {
     name: 'a fetch from before a drop is shared',
