@@ -144,6 +144,8 @@ export abstract class CacheNode<V> implements Cache<V>, CacheHop<V> {
       const got = typeof key === 'string' ? `one of ${key.length}` : typeof key;
       throw new InvalidArgumentError(`expected a key of at most ${MAX_KEY_LENGTH} characters, got ${got}`);
     }
+    if (/\p{Surrogate}/u.test(key))
+      throw new InvalidArgumentError('expected a key of whole characters, got one with half of a surrogate pair');
     if (hops > MAX_HOPS) throw new CacheLoopError(MAX_HOPS);
   }
 }

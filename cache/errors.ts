@@ -1,5 +1,5 @@
-import { CallError, type ErrorPayload, HoldfastError } from '../router/index.ts';
-import { showPosition } from '../watch/errors.ts';
+import { CallError, type ErrorPayload, HoldfastError, INVALID_REQUEST_CODE } from '../router/index.ts';
+import { InvalidArgumentError, showPosition } from '../watch/errors.ts';
 import type { Position } from '../watch/position.ts';
 
 /** The caller may not do this; said by the procedures of `cacheProcedures`. */
@@ -59,6 +59,7 @@ export class CacheLoopError extends CacheError {
 /** What the next hop is told of an error. Texts of exceptions that are not meant for it stay here. */
 export function failureOf(error: unknown): ErrorPayload {
   if (error instanceof CallError) return error.payload;
+  if (error instanceof InvalidArgumentError) return { code: INVALID_REQUEST_CODE, message: error.message };
   if (error instanceof CacheError) return { code: error.code, message: error.message };
   return { code: LOAD_FAILED_CODE, message: 'the owner of the cache could not load the value' };
 }

@@ -80,11 +80,25 @@ describe('errors', () => {
   test.each([
     ['a key that is too long', 'k'.repeat(257), 'expected a key of at most 256 characters, got one of 257'],
     ['a key that is none', 5 as unknown as string, 'expected a key of at most 256 characters, got number'],
+    ['a key that MessagePack cannot carry', 'half \ud83d', 'expected a key of whole characters'],
   ])('%s is refused', async (_what, key, message) => {
     await using chain = await Chain.create({ nodes: 2 });
     await expect(chain.leaf.get(key)).rejects.toThrow(message);
     await expect(chain.leaf.invalidate(key)).rejects.toThrow(message);
-    expect(await chain.leaf.get('k'.repeat(256))).toEqual({ n: 0 });
+    for (const good of ['k'.repeat(256), '', '__proto__', 'a\u0000b', 'whole \ud83d\ude00'])
+      expect(await chain.leaf.get(good)).toEqual({ n: 0 });
+  });
+
+  test('half of a surrogate pair from elsewhere is refused as an invalid request, and nothing is loaded', async () => {
+    await using chain = await Chain.create({ nodes: 2 });
+    const { client } = chain.bareClient(1);
+    const refused = {
+      ok: false,
+      payload: { code: 'INVALID_REQUEST', message: expect.stringContaining('whole characters') },
+    };
+    for (const { rpc } of [client.docs.get, client.docs.invalidate])
+      expect(await rpc({ key: '\ude00' })).toMatchObject(refused);
+    expect([chain.loads, chain.owner.position?.offset]).toEqual([0, 0]);
   });
 
   test('a timeout that is none is refused', async () => {
