@@ -1,3 +1,4 @@
+import { InvalidArgumentError } from '../watch/errors.ts';
 import type { Position } from '../watch/position.ts';
 import type { CacheStore } from './store.ts';
 
@@ -5,6 +6,13 @@ function isPosition(value: unknown): value is Position {
   if (typeof value !== 'object' || value === null || !('epoch' in value) || !('offset' in value)) return false;
   const { epoch, offset } = value;
   return typeof epoch === 'string' && epoch.length > 0 && Number.isSafeInteger(offset) && Number(offset) >= 0;
+}
+
+/** @throws {InvalidArgumentError} for a promise: what comes of it would be known too late */
+function atOnce<T>(method: string, answer: T): T {
+  if (!(answer instanceof Promise)) return answer;
+  answer.catch(() => undefined); // its failure must not end the process
+  throw new InvalidArgumentError(`expected a store that answers at once, got a promise from ${method}`);
 }
 
 /**
@@ -22,22 +30,31 @@ export class Held<V> {
   /**
    * Looks what an earlier process has left.
    * @returns where its values stand; undefined, and an empty store, if that is not known
+   * @throws {InvalidArgumentError} for a store that is asynchronous
    */
   restore(): Position | undefined {
+    let saved: unknown;
     try {
-      const saved: unknown = this.#store.position?.load();
-      if (isPosition(saved)) return { epoch: saved.epoch, offset: saved.offset };
+      saved = this.#store.position?.load();
     } catch {
       // Values of an unknown age, as below.
     }
-    this.clear();
+    atOnce('position.load', saved);
+    if (isPosition(saved)) return { epoch: saved.epoch, offset: saved.offset };
+    let cleared: unknown;
+    try {
+      cleared = this.#store.clear();
+    } catch {
+      this.#isDistrusted = true;
+    }
+    atOnce('clear', cleared);
     return undefined;
   }
 
   get(key: string): V | undefined {
     if (!this.#isUsable()) return undefined;
     try {
-      return this.#store.get(key);
+      return atOnce('get', this.#store.get(key));
     } catch {
       return undefined; // as if it were not there: it is fetched
     }
@@ -46,7 +63,7 @@ export class Held<V> {
   set(key: string, value: V): void {
     if (value === undefined || !this.#isUsable()) return;
     try {
-      this.#store.set(key, value);
+      atOnce('set', this.#store.set(key, value));
     } catch {
       // Whether the one before is still there, nobody knows. That may be an older one.
       this.delete(key);
@@ -55,7 +72,7 @@ export class Held<V> {
 
   delete(key: string): void {
     try {
-      this.#store.delete(key);
+      atOnce('delete', this.#store.delete(key));
     } catch {
       this.#isDistrusted = true;
     }
@@ -63,7 +80,7 @@ export class Held<V> {
 
   clear(): void {
     try {
-      this.#store.clear();
+      atOnce('clear', this.#store.clear());
       this.#isDistrusted = false;
     } catch {
       this.#isDistrusted = true;
@@ -74,7 +91,7 @@ export class Held<V> {
   save(position: Position): void {
     if (!this.#isUsable()) return;
     try {
-      this.#store.position?.save(position);
+      atOnce('position.save', this.#store.position?.save(position));
     } catch {
       // The one saved before is behind: what is dropped already will be dropped once more.
     }

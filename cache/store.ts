@@ -2,8 +2,8 @@ import { InvalidArgumentError } from '../watch/errors.ts';
 import type { Position } from '../watch/position.ts';
 
 /**
- * Where a cache keeps its values: a `Map`, or anything like one; synchronous. What is undefined is not held. A store belongs
- * to one cache, and is its own bound.
+ * Where a cache keeps its values: a `Map`, or anything like one; synchronous, and a method that returns a promise is one that
+ * failed. What is undefined is not held. A store belongs to one cache, and is its own bound.
  */
 export interface CacheStore<V> {
   get(key: string): V | undefined;

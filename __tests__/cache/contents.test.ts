@@ -329,6 +329,29 @@ describe('a store', () => {
     expect(store.saved).toEqual(at(4));
   });
 
+  test.each<[string, Partial<CacheStore<number>>]>([
+    ['clear', { clear: () => Promise.reject(new Error('no disk')) }],
+    ['position.load', { position: { load: async () => at(1), save: () => undefined } as never }], // not what its type says
+  ])('that answers with a promise to %s is refused', (method, asynchronous) => {
+    const { get, set, delete: remove, clear } = new FailingStore();
+    const store = { get, set, delete: remove, clear, ...asynchronous };
+    expect(() => contentsOn(store)).toThrow(`expected a store that answers at once, got a promise from ${method}`);
+  });
+
+  test('that deletes or writes some time later is not believed, and what fails then is nobody else’s affair', async () => {
+    const store = new FailingStore();
+    store.saved = at(1);
+    store.values.set('a', 1);
+    const later = { get: (key: string) => store.get(key), clear: () => store.clear(), position: store.position };
+    const fail = () => Promise.reject(new Error('no disk'));
+    const { contents } = contentsOn({ ...later, set: fail, delete: fail });
+    contents.apply(dropping('a'), at(2));
+    expect([contents.find('a', undefined), store.values.size]).toEqual([undefined, 0]);
+    store.values.set('b', 1); // what a set that failed has left, perhaps
+    expect(await contents.fetch('b', { fresh: false, atLeast: undefined }, () => 2)).toBe(2);
+    expect(contents.find('b', undefined)).toBeUndefined();
+  });
+
   test('that cannot read or write is one that holds nothing', async () => {
     const { store, contents, find } = await held();
     store.failing.add('get');
