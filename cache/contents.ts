@@ -112,7 +112,8 @@ export class Contents<V> {
 
   #moveTo(position: Position): void {
     this.#applied = position;
-    if (!hasReached(this.#floor, position)) this.#floor = position;
-    this.#held.save(position);
+    if (this.#floor === undefined || !hasReached(this.#floor, position)) this.#floor = position;
+    // Not where the upstream may have taken us back to: the next process is to ask for no less than this one.
+    this.#held.save(this.#floor);
   }
 }

@@ -316,6 +316,17 @@ describe('a store', () => {
     expect([store.log, store.saved]).toEqual([['clear', 'save'], at(8)]);
   });
 
+  test('is given the furthest position, also when an upstream that is behind takes the hop back', async () => {
+    const { store, contents } = await held();
+    contents.apply(dropping('a'), at(9));
+    contents.clear(at(4));
+    expect(store.saved).toEqual(at(9));
+    const next = contentsOn(store).contents;
+    expect([next.applied, next.demandFor(undefined)]).toEqual([at(9), { fresh: false, atLeast: at(9) }]);
+    contents.clear(at(2, 'f'));
+    expect(store.saved).toEqual(at(2, 'f'));
+  });
+
   test('that cannot delete is not believed, nor given a position, until it could be cleared', async () => {
     const { store, contents, find } = await held();
     store.failing.add('delete').add('clear');
