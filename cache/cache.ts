@@ -52,13 +52,15 @@ export interface Cache<V> {
    * Makes every cache on the way from here to the owner drop a value, and every other as soon as it hears of it. To be called
    * after what was written can be read. Once it resolves, with the position of the event, no cache on this way serves what was
    * there before.
-   * Rejects with {@link CacheUnconfirmedError}; with a {@link CallError} if it was refused.
+   * Rejects with {@link CacheUnconfirmedError}; with a {@link CallError}, {@link CacheBusyError} or {@link CacheClosedError} if
+   * nothing was done.
    */
   invalidate(key: string, options?: InvalidateOptions | undefined): Promise<Position>;
   /**
    * Writes, then invalidates, in the only order that is right. If `write` fails, who knows what it has written: the key is
    * invalidated nevertheless.
-   * Rejects with what `write` threw; else as {@link invalidate}, and then it was written.
+   * Rejects with what `write` threw; else as {@link invalidate}, and then it was written. With {@link CacheClosedError} or
+   * {@link InvalidArgumentError} it rejects before `write` is called.
    * @returns what `write` returned
    */
   update<T>(key: string, write: () => T | Promise<T>, options?: InvalidateOptions | undefined): Promise<T>;

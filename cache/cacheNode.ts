@@ -83,7 +83,10 @@ export abstract class CacheNode<V> implements Cache<V>, CacheHop<V> {
     return position;
   }
 
-  async update<T>(key: string, write: () => T | Promise<T>, options?: InvalidateOptions): Promise<T> {
+  async update<T>(key: string, write: () => T | Promise<T>, options: InvalidateOptions = {}): Promise<T> {
+    // What can be known to be impossible now must not come to light after the writing.
+    this.#check('updating', key, 0);
+    checkTimeout(options);
     let result: T;
     try {
       result = await write();

@@ -62,6 +62,16 @@ describe.each(transportNames)('a chain of caches over %s', (transport) => {
     expect(await chain.leaf.get('a')).toEqual({ n: 8 });
   });
 
+  test('an update that cannot be followed by an invalidation writes nothing', async () => {
+    await using chain = await Chain.create({ transport, nodes: 2 });
+    const write = () => chain.write('a', 9);
+    await expect(chain.leaf.update('k'.repeat(257), write)).rejects.toThrow('expected a key of at most 256');
+    await expect(chain.leaf.update('a', write, { timeoutMs: -1 })).rejects.toThrow('expected timeoutMs of 0 or more');
+    chain.leaf.close();
+    await expect(chain.leaf.update('a', write)).rejects.toMatchObject({ code: 'CACHE_CLOSED' });
+    expect(chain.truth.size).toBe(0);
+  });
+
   test('fresh is a read past every hop: what the hops hold is replaced, and nobody else is told', async () => {
     await using chain = await Chain.create({ transport });
     const other = await Chain.create({ transport, nodes: 1 }); // its own owner: a control that shares nothing
