@@ -9,9 +9,15 @@ import { MAX_HOPS, MAX_KEY_LENGTH } from './limits.ts';
 import type { CacheState, Line } from './line.ts';
 import type { CacheEvent } from './messages.ts';
 import type { SettledOptions } from './options.ts';
+import { Requests } from './requests.ts';
 import { checkTimeout, type WaitOptions, waitFor } from './waitFor.ts';
 
 const DEFAULT_CONFIRM_MS = 30_000;
+
+/** Options of a request for an invalidation. */
+export interface RequestOptions extends WaitOptions {
+  readonly signal: AbortSignal;
+}
 
 /** What the owner and every other hop have in common. */
 export abstract class CacheNode<V> implements Cache<V>, CacheHop<V> {
@@ -19,6 +25,7 @@ export abstract class CacheNode<V> implements Cache<V>, CacheHop<V> {
   protected readonly clock: Clock;
   protected readonly contents: Contents<V>;
   readonly #maxWaiting: number;
+  readonly #requests = new Requests();
   #waiting = 0;
   #hits = 0;
   #shared = 0;
@@ -66,8 +73,10 @@ export abstract class CacheNode<V> implements Cache<V>, CacheHop<V> {
   async request(key: string, hops: number, options: WaitOptions): Promise<Position> {
     this.#check('invalidating', key, hops);
     checkTimeout(options);
-    this.#invalidations += 1;
-    return this.#whileWaiting(() => this.requestPosition(key, hops, options));
+    return this.#whileWaiting(() => {
+      this.#invalidations += 1;
+      return this.#requests.run(options.signal, (signal) => this.requestPosition(key, hops, { ...options, signal }));
+    });
   }
 
   async invalidate(key: string, options: InvalidateOptions = {}): Promise<Position> {
@@ -100,9 +109,11 @@ export abstract class CacheNode<V> implements Cache<V>, CacheHop<V> {
 
   close(): void {
     if (this.line.state === 'closed') return;
+    const error = new CacheClosedError('waiting');
     this.line.moveTo('closed', this.clock.now());
-    this.end(new CacheClosedError('waiting'));
-    this.contents.close(new CacheClosedError('waiting'));
+    this.#requests.end(error);
+    this.end(error);
+    this.contents.close(error);
   }
 
   abstract changes(make: MirrorMaker): LocalSource<CacheEvent>;
@@ -110,8 +121,11 @@ export abstract class CacheNode<V> implements Cache<V>, CacheHop<V> {
   /** Whether what is held may be answered with. May refuse to answer at all, by throwing. */
   protected abstract mayServe(): boolean;
   protected abstract fetch(key: string, demand: Demand, hops: number, signal: AbortSignal): V | Promise<V>;
-  /** Has the owner publish. Rejects with {@link CacheUnconfirmedError}, or a {@link CallError} if it was refused. */
-  protected abstract requestPosition(key: string, hops: number, options: WaitOptions): Promise<Position>;
+  /**
+   * Has the owner publish. Rejects with {@link CacheUnconfirmedError}, or a {@link CallError} if it was refused.
+   * @param options its signal aborts at {@link close}, too
+   */
+  protected abstract requestPosition(key: string, hops: number, options: RequestOptions): Promise<Position>;
   /** Resolves once a position was applied here. */
   protected abstract confirmed(position: Position, options: WaitOptions): Promise<void>;
   /** Ends what is the subclass's own. */
@@ -157,7 +171,7 @@ export abstract class CacheNode<V> implements Cache<V>, CacheHop<V> {
 const REFUSALS: readonly string[] = ['NOT_AUTHORIZED', 'INVALID_REQUEST', 'CACHE_LOOP'];
 
 /** What an invalidation that failed further down is called here. */
-export function unconfirmed(key: string, error: unknown, position?: Position | undefined): Error {
+export function unconfirmed(key: string, error: unknown, { reason }: AbortSignal, position?: Position): Error {
   if (error instanceof CallError && REFUSALS.includes(error.code)) return error;
-  return new CacheUnconfirmedError(key, position, error);
+  return new CacheUnconfirmedError(key, position, reason instanceof CacheClosedError ? reason : error);
 }

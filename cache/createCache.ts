@@ -3,12 +3,11 @@ import { hasReached } from '../watch/hasReached.ts';
 import type { Position } from '../watch/position.ts';
 import { createTopic, type Topic } from '../watch/topic.ts';
 import type { Cache } from './cache.ts';
-import { CacheNode, unconfirmed } from './cacheNode.ts';
+import { CacheNode, type RequestOptions, unconfirmed } from './cacheNode.ts';
 import type { Demand } from './contents.ts';
 import { Line } from './line.ts';
 import { type CacheEvent, CacheEventSchema } from './messages.ts';
 import { type CacheOptions, settleOptions } from './options.ts';
-import type { WaitOptions } from './waitFor.ts';
 
 /** What a load is told. */
 export interface LoadOptions {
@@ -69,7 +68,7 @@ class OwnerCache<V> extends CacheNode<V> {
     return this.#load(key, { signal });
   }
 
-  protected async requestPosition(key: string, _hops: number, options: WaitOptions): Promise<Position> {
+  protected async requestPosition(key: string, _hops: number, options: RequestOptions): Promise<Position> {
     // Also if publishing fails: what was written can be read.
     this.contents.drop(key);
     let position: Position | undefined;
@@ -81,7 +80,7 @@ class OwnerCache<V> extends CacheNode<V> {
       return position;
     } catch (error) {
       this.contents.drop(key); // what was loaded inside a transaction, its rollback took back
-      throw unconfirmed(key, error, position);
+      throw unconfirmed(key, error, options.signal, position);
     }
   }
 

@@ -7,7 +7,7 @@ import { ReachedWaiters } from '../watch/reached.ts';
 import type { Keep } from '../watch/store.ts';
 import { Applier } from './applier.ts';
 import type { Cache, MirrorMaker } from './cache.ts';
-import { CacheNode, unconfirmed } from './cacheNode.ts';
+import { CacheNode, type RequestOptions, unconfirmed } from './cacheNode.ts';
 import type { Demand } from './contents.ts';
 import { type CacheClosedError, CacheLostError } from './errors.ts';
 import { Line } from './line.ts';
@@ -101,14 +101,14 @@ class RelayCache<V> extends CacheNode<V> {
     return unwrap(await this.#upstream.get.rpc(request, { signal })).value;
   }
 
-  protected async requestPosition(key: string, hops: number, { timeoutMs, signal }: WaitOptions): Promise<Position> {
+  protected async requestPosition(key: string, hops: number, { timeoutMs, signal }: RequestOptions): Promise<Position> {
     // A call may wait for ever, which it says by saying nothing.
     const isBounded = timeoutMs !== undefined && timeoutMs !== Number.POSITIVE_INFINITY;
     try {
       const options = { signal, ...(isBounded && { timeoutMs }) };
       return unwrap(await this.#upstream.invalidate.rpc({ key, hops: hops + 1 }, options)).position;
     } catch (error) {
-      throw unconfirmed(key, error);
+      throw unconfirmed(key, error, signal);
     }
   }
 

@@ -127,6 +127,26 @@ test('what the owner has loaded inside a transaction is gone after its rollback'
   db.close();
 });
 
+test('an owner that is closed inside the transaction confirms nothing, and waits for nothing', async () => {
+  await using shop = await withDatabase();
+  const { chain, db } = shop;
+  db.exec('BEGIN');
+  const position = { offset: 1 };
+  const ends = [
+    expect(chain.owner.invalidate('a', { timeoutMs: Number.POSITIVE_INFINITY })).rejects.toMatchObject({
+      code: 'CACHE_UNCONFIRMED',
+      position,
+      cause: { code: 'CACHE_CLOSED' },
+    }),
+    expect(chain.leaf.invalidate('b')).rejects.toMatchObject({ code: 'CACHE_UNCONFIRMED' }),
+  ];
+  await chain.settled();
+  chain.owner.close(); // not the topic, which is the user's
+  await Promise.all(ends);
+  db.exec('ROLLBACK');
+  await chain.advance(10); // the topic looks how the transaction has ended
+});
+
 test('a topic that cannot be written to confirms nothing, and the owner has dropped its own copy', async () => {
   await using shop = await withDatabase();
   const { chain, db, write } = shop;
