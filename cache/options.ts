@@ -10,7 +10,10 @@ export interface CacheOptions<V> {
   maxEntries?: number | undefined;
   /** A fetch that takes longer has failed; 30 000 by default. */
   fetchTimeoutMs?: number | undefined;
-  /** At most so many fetches at once; those beyond it wait their turn. 256 by default: a session has room for 1 000 calls. */
+  /**
+   * At most so many fetches at once, and as many requests for an invalidation; those beyond it wait their turn. 256 by
+   * default: a session has room for 1 000 calls.
+   */
   maxConcurrentFetches?: number | undefined;
   /** At most so many that are under way or wait their turn; 10 000 by default. One more rejects with {@link CacheBusyError}. */
   maxFetches?: number | undefined;

@@ -13,7 +13,8 @@ import { type CacheClosedError, CacheLostError } from './errors.ts';
 import { Line } from './line.ts';
 import type { CacheEvent, GetRequest, Invalidated, InvalidateRequest } from './messages.ts';
 import { type CacheOptions, positive, settleOptions } from './options.ts';
-import type { WaitOptions } from './waitFor.ts';
+import { Turn, Turns } from './turns.ts';
+import { type WaitOptions, waitFor } from './waitFor.ts';
 
 /** The client's service that a hop is over, as `client.docs`: its procedures come from {@link cacheProcedures}. */
 export interface CacheUpstream<V> {
@@ -49,6 +50,8 @@ class RelayCache<V> extends CacheNode<V> {
   readonly #resyncMs: number;
   readonly #keep: Keep | undefined;
   readonly #waiters: ReachedWaiters;
+  /** Of the requests for an invalidation. */
+  readonly #turns: Turns;
   readonly #applier: Applier<V>;
   readonly #follower: Follower<CacheEvent>;
   #cancelResync: CancelTimer | undefined;
@@ -58,12 +61,13 @@ class RelayCache<V> extends CacheNode<V> {
     const { whenLost = 'fetch', resyncMs = 300_000, keep } = options;
     if (typeof whenLost === 'object') positive('whenLost.maxStaleMs', whenLost.maxStaleMs);
     super(settled, new Line('connecting'));
-    const { clock } = settled;
+    const { clock, maxConcurrentFetches } = settled;
     this.#upstream = upstream;
     this.#whenLost = whenLost;
     this.#resyncMs = positive('resyncMs', resyncMs);
     this.#keep = keep;
     this.#waiters = new ReachedWaiters(clock);
+    this.#turns = new Turns(maxConcurrentFetches);
     this.#applier = new Applier(this.contents, this.#waiters, this.line, clock);
     const attempts = remoteAttempts(upstream.changes);
     this.#follower = new Follower(attempts, () => undefined, this.contents.applied, clock, this.#applier);
@@ -101,14 +105,26 @@ class RelayCache<V> extends CacheNode<V> {
     return unwrap(await this.#upstream.get.rpc(request, { signal })).value;
   }
 
-  protected async requestPosition(key: string, hops: number, { timeoutMs, signal }: RequestOptions): Promise<Position> {
-    // A call may wait for ever, which it says by saying nothing.
-    const isBounded = timeoutMs !== undefined && timeoutMs !== Number.POSITIVE_INFINITY;
+  protected async requestPosition(key: string, hops: number, options: RequestOptions): Promise<Position> {
+    const { timeoutMs = Number.POSITIVE_INFINITY, signal } = options;
+    const endsAt = this.clock.now() + timeoutMs;
+    let onTurn = (): void => undefined;
+    const turn = new Turn(() => onTurn());
     try {
-      const options = { signal, ...(isBounded && { timeoutMs }) };
-      return unwrap(await this.#upstream.invalidate.rpc({ key, hops: hops + 1 }, options)).position;
+      this.#turns.take(turn);
+      if (turn.state === 'waiting') {
+        const begun = new Promise<void>((resolve) => {
+          onTurn = resolve;
+        });
+        await waitFor(begun, this.clock, options);
+      }
+      // A call may wait for ever, which it says by saying nothing.
+      const left = endsAt === Number.POSITIVE_INFINITY ? {} : { timeoutMs: Math.max(0, endsAt - this.clock.now()) };
+      return unwrap(await this.#upstream.invalidate.rpc({ key, hops: hops + 1 }, { signal, ...left })).position;
     } catch (error) {
       throw unconfirmed(key, error, signal);
+    } finally {
+      this.#turns.leave(turn);
     }
   }
 

@@ -42,5 +42,8 @@ function cancelled(): CallError {
 }
 
 function tooLate(timeoutMs: number): CallError {
-  return new CallError({ code: DEADLINE_EXCEEDED_CODE, message: `expected a value within ${timeoutMs} ms, got none` });
+  return new CallError({
+    code: DEADLINE_EXCEEDED_CODE,
+    message: `expected an answer within ${timeoutMs} ms, got none`,
+  });
 }

@@ -108,6 +108,30 @@ describe('an invalidation is confirmed by its own event and nothing else', () =>
     tap.events.letPass(Number.POSITIVE_INFINITY);
   });
 
+  test('more invalidations than a session has calls are passed on in turns, in their order, each for as long as it may wait', async () => {
+    const { chain, tap } = await tappedChain({ relays: { maxConcurrentFetches: 3 } });
+    await using _ = chain;
+    const keys = Array.from({ length: 2_000 }, (_, n) => `key ${n}`);
+    const positions = await Promise.all(keys.map((key) => chain.leaf.invalidate(key)));
+    expect(positions.map(({ offset }) => offset)).toEqual(keys.map((_, n) => n + 1));
+    tap.replies.shut();
+    const leaving = new AbortController();
+    const outcomes = [1, 2, 3].map(() => outcomeOf(chain.leaf.invalidate('a')));
+    const [late, gone, next] = [{ timeoutMs: 500 }, { signal: leaving.signal }, {}].map((options) =>
+      outcomeOf(chain.leaf.invalidate('a', options)),
+    );
+    leaving.abort();
+    await chain.advance(500);
+    const unconfirmed = { state: 'rejected', error: { code: 'CACHE_UNCONFIRMED', position: undefined } };
+    expect([late, gone, next?.state, tap.invalidations]).toMatchObject([unconfirmed, unconfirmed, 'pending', 2_003]);
+    tap.replies.letPass(1);
+    await chain.settled();
+    expect([outcomes[0]?.state, tap.invalidations]).toEqual(['resolved', 2_004]); // neither of the two that had left
+    tap.replies.letPass(Number.POSITIVE_INFINITY);
+    await chain.settled();
+    expect([...outcomes, next].map((outcome) => outcome?.state)).toEqual(Array(4).fill('resolved'));
+  });
+
   test('an owner that restarts with another history confirms nothing of the last', async () => {
     const { chain, tap } = await tappedChain({ nodes: 2 });
     await using _ = chain;
