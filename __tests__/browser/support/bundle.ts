@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile } from 'esbuild';
+import { contributing } from '../../support/leftInPage.ts';
 
 /** The pages there are; each is the file of that name in `pages/`. */
 export const pageNames = ['client', 'connect', 'server', 'generate'] as const;
@@ -36,10 +37,9 @@ async function bundle(name: PageName): Promise<Bundle> {
     write: false,
     logLevel: 'silent',
   });
-  const inputs = Object.values(metafile.outputs).flatMap((output) => Object.entries(output.inputs));
-  const contributing = inputs.filter(([, { bytesInOutput }]) => bytesInOutput > 0).map(([path]) => path);
   // esbuild's bytes are a view of memory that it keeps.
-  return { code: new Uint8Array(outputFiles[0]?.contents ?? []), metafile, contributing };
+  const code = new Uint8Array(outputFiles[0]?.contents ?? []);
+  return { code, metafile, contributing: contributing(metafile) };
 }
 
 const bundles = new Map<PageName, Promise<Bundle>>();
