@@ -1,7 +1,7 @@
-import type { LocalSource } from '../../../../../watch/localSource.ts';
-import type { Position } from '../../../../../watch/position.ts';
-import type { ReachedOptions } from '../../../../../watch/reached.ts';
-import type { ReadOutcome } from '../../../../../watch/source.ts';
+import type { LocalSource } from '../../../../watch/localSource.ts';
+import type { Position } from '../../../../watch/position.ts';
+import type { ReachedOptions } from '../../../../watch/reached.ts';
+import type { ReadOutcome } from '../../../../watch/source.ts';
 
 /** A source whose listeners are counted: none may be left when everything is closed. */
 export class CountedSource<E> implements LocalSource<E> {

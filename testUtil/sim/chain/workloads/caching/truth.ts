@@ -1,7 +1,6 @@
 import type { Position } from '../../../../../watch/position.ts';
-import type { ReachedOptions } from '../../../../../watch/reached.ts';
-import type { ReadOutcome } from '../../../../../watch/source.ts';
 import type { Topic } from '../../../../../watch/topic.ts';
+import { CountedSource } from '../countedSource.ts';
 
 /** Keys that change all the time, */
 export const hotKeys = ['a', 'b', 'c', 'd', 'e', 'f'] as const;
@@ -52,15 +51,15 @@ export class Truth {
 }
 
 /** A topic that tells of each event that was published, and whose listeners are counted. */
-export class ToldTopic<E> implements Topic<E> {
+export class ToldTopic<E> extends CountedSource<E> implements Topic<E> {
   readonly event: Topic<E>['event'];
   readonly #topic: Topic<E>;
   readonly #isAlive: () => boolean;
   readonly #tell: (event: E) => void;
-  listeners = 0;
 
   /** @param isAlive of the process: what is published after its death is not */
   constructor(topic: Topic<E>, isAlive: () => boolean, tell: (event: E) => void) {
+    super(topic);
     this.event = topic.event;
     this.#topic = topic;
     this.#isAlive = isAlive;
@@ -76,32 +75,5 @@ export class ToldTopic<E> implements Topic<E> {
     const position = this.#topic.publishAll(events);
     if (wasAlive) for (const event of events) this.#tell(event);
     return position;
-  }
-
-  head(): Position {
-    return this.#topic.head();
-  }
-
-  read(after: Position | undefined, limit: number): ReadOutcome<E> {
-    return this.#topic.read(after, limit);
-  }
-
-  reached(position: Position, options?: ReachedOptions | undefined): Promise<void> {
-    return this.#topic.reached(position, options);
-  }
-
-  onAppend(listener: () => void): () => void {
-    const end = this.#topic.onAppend(listener);
-    this.listeners += 1;
-    let isEnded = false;
-    return () => {
-      if (!isEnded) this.listeners -= 1;
-      isEnded = true;
-      end();
-    };
-  }
-
-  close(): void {
-    this.#topic.close();
   }
 }

@@ -5,7 +5,7 @@ import { createTopic, type Topic } from '../../../../../watch/topic.ts';
 import type { ChainContext } from '../../chainWorkload.ts';
 import type { DiskTable } from '../../disk.ts';
 import { DiskTopicStore } from '../../diskTopicStore.ts';
-import { CountedSource } from './countedSource.ts';
+import { CountedSource } from '../countedSource.ts';
 
 /** What is on a board: how often each key was marked, in one history of it. */
 export const BoardValue = Type.Object({

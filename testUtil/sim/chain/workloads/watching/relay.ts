@@ -3,8 +3,8 @@ import type { TopicClient } from '../../../../../watch/attempt.ts';
 import type { TopicMessage } from '../../../../../watch/messages.ts';
 import { createMirror, type Mirror } from '../../../../../watch/mirror.ts';
 import type { Position } from '../../../../../watch/position.ts';
+import { CountedSource } from '../countedSource.ts';
 import { BoardEvent } from './board.ts';
-import { CountedSource } from './countedSource.ts';
 
 const RETRY_MS = 500;
 
