@@ -67,6 +67,18 @@ describe('what a hop holds', () => {
     expect([contents.find('a', undefined), contents.find('b', undefined)]).toEqual([undefined, undefined]);
   });
 
+  test('after a refusal nothing is kept, either', async () => {
+    const { contents, store } = contentsOn();
+    contents.clear(at(3));
+    contents.forget();
+    expect(await contents.fetch('a', none, () => 1)).toBe(1);
+    expect([contents.applied, contents.find('a', undefined), store.get('a')]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+  });
+
   test('of two fetches of one key the one that began last is kept, whichever ends last', async () => {
     const { contents } = contentsOn();
     contents.clear(at(0));

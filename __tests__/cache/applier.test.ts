@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest';
+import { Applier } from '../../cache/applier.ts';
+import { Contents } from '../../cache/contents.ts';
+import { Line } from '../../cache/line.ts';
+import type { CacheEvent } from '../../cache/messages.ts';
+import { createMirror } from '../../watch/mirror.ts';
+import type { Position } from '../../watch/position.ts';
+import { ReachedWaiters } from '../../watch/reached.ts';
+import { quietClock } from '../watch/support/clock.ts';
+
+const at = (offset: number): Position => ({ epoch: 'e', offset });
+const heard = (...offsets: number[]) => offsets.map((offset) => ({ offset, event: { key: `key ${offset}` } }));
+
+function appliedTo(store = new Map<string, number>()) {
+  const clock = quietClock();
+  const limits = { maxFetches: 10, maxConcurrentFetches: 10, fetchTimeoutMs: 1_000 };
+  const contents = new Contents(store, limits, clock);
+  const waiters = new ReachedWaiters(clock);
+  const line = new Line('connecting');
+  const applier = new Applier(contents, waiters, line, clock);
+  return { applier, store, waiters, line, clock, mirror: applier.relayTo(createMirror<CacheEvent>({ clock })) };
+}
+
+test('events out of order are dropped for, and not passed on: whoever follows starts anew, and nobody waits for ever', async () => {
+  const { applier, store, waiters, mirror, clock } = appliedTo();
+  applier.onReady('first', at(0));
+  applier.onEvents(heard(1), at(1));
+  store.set('key 3', 3).set('key 4', 4);
+  const reached = waiters.wait(at(5));
+  expect(() => applier.onEvents(heard(4, 3), at(5))).toThrow('expected a position after 4');
+  expect([store.size, mirror.head()]).toEqual([0, at(1)]);
+  // What follows is another subscription, since the position that was applied.
+  applier.onReady('recovered', at(5));
+  await reached;
+  expect(mirror.head()).toEqual(at(5));
+  expect(mirror.read(at(1), 10).kind).toBe('gap');
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test('whoever hears of an event from here finds its value dropped', () => {
+  const { applier, store, mirror } = appliedTo();
+  applier.onReady('first', at(0));
+  store.set('key 1', 1);
+  const found: (number | undefined)[] = [];
+  mirror.onAppend(() => found.push(store.get('key 1')));
+  applier.onEvents(heard(1), at(1));
+  store.set('key 1', 2);
+  applier.onReset(at(9));
+  expect(found).toEqual([undefined, undefined]);
+});
