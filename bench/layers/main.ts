@@ -1,7 +1,8 @@
 /**
  * What the optional layers do in one process: events published and followed, in memory and in a SQLite file; ten thousand
- * subscribers of one topic; consumers that catch up, and what they hold meanwhile. Prints a table, writes
- * `docs/layers.svg` and the table in `docs/performance.md`, and fails if a target is missed. Run it with `npm run bench:layers`.
+ * subscribers of one topic; consumers that catch up, and what they hold meanwhile; caches that are read and invalidated. Prints
+ * a table, writes `docs/layers.svg` and the table in `docs/performance.md`, and fails if a target is missed. Run it with
+ * `npm run bench:layers`.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
@@ -13,6 +14,7 @@ import { writePart } from '../../load/markedPart.ts';
 import { markdownGrid, plainGrid } from '../../load/table.ts';
 import { drawBars } from '../bars.ts';
 import { digits } from '../verdict.ts';
+import * as caches from './caches.ts';
 import * as consumers from './consumers.ts';
 import type { Measured } from './measured.ts';
 import * as topics from './topics.ts';
@@ -75,6 +77,19 @@ const cases: readonly Case[] = [
     unit: 'events/s',
     least: 20_000,
     run: () => onDisk((db) => consumers.durably(db, 1_000_000)),
+  },
+  { title: 'read of what a hop holds', unit: 'reads/s', least: 0, run: caches.reads },
+  {
+    title: 'invalidated and confirmed over one hop, 100 at a time',
+    unit: 'invalidations/s',
+    least: 0,
+    run: () => caches.invalidations(1),
+  },
+  {
+    title: 'the same over three hops',
+    unit: 'invalidations/s',
+    least: 0,
+    run: () => caches.invalidations(3),
   },
 ];
 
