@@ -69,7 +69,7 @@ class OwnerCache<V> extends CacheNode<V> {
   }
 
   protected async requestPosition(key: string, _hops: number, options: RequestOptions): Promise<Position> {
-    // Also if publishing fails: what was written can be read.
+    // Also if publishing fails, or takes a while: what was written can be read.
     this.contents.drop(key);
     let position: Position | undefined;
     try {

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { relayCache } from '../../cache/relayCache.ts';
+import { createClient } from '../../router/client.ts';
+import { CallError } from '../../router/errors.ts';
 import type { Position } from '../../watch/position.ts';
-import { Chain, type ChainOptions, type Doc, docServices } from './support/chain.ts';
+import { Chain, type ChainOptions, type Doc, type DocServices, docServices } from './support/chain.ts';
 import { Tap } from './support/tap.ts';
 
 /** A chain whose last hop hears what the test lets pass. */
@@ -90,6 +92,22 @@ describe('an invalidation is confirmed by its own event and nothing else', () =>
     tap.events.letPass(Number.POSITIVE_INFINITY);
   });
 
+  test('the answer and the event share one timeout', async () => {
+    const { chain, tap } = await tappedChain();
+    await using _ = chain;
+    tap.replies.shut();
+    tap.events.shut();
+    const outcome = outcomeOf(chain.leaf.invalidate('a', { timeoutMs: 2_000 }));
+    await chain.advance(1_500);
+    tap.replies.letPass(1);
+    await chain.advance(499);
+    expect(outcome.state).toBe('pending');
+    await chain.advance(1);
+    const error = { code: 'CACHE_UNCONFIRMED', position: { offset: 1 }, cause: { code: 'REACHED_TIMEOUT' } };
+    expect(outcome).toMatchObject({ state: 'rejected', error });
+    tap.events.letPass(Number.POSITIVE_INFINITY);
+  });
+
   test('a caller that gives up is told that nothing is confirmed, and holds nothing any more', async () => {
     const { chain, tap } = await tappedChain();
     await using _ = chain;
@@ -130,6 +148,60 @@ describe('an invalidation is confirmed by its own event and nothing else', () =>
     tap.replies.letPass(Number.POSITIVE_INFINITY);
     await chain.settled();
     expect([...outcomes, next].map((outcome) => outcome?.state)).toEqual(Array(4).fill('resolved'));
+  });
+
+  test('a cache that is closed confirms nothing to those who wait for the event, and offers its history to nobody', async () => {
+    const { chain, tap } = await tappedChain();
+    await using _ = chain;
+    tap.events.shut();
+    const history = chain.leaf.hop.changes(() => {
+      throw new Error('there is one mirror and no other');
+    });
+    const outcome = outcomeOf(chain.leaf.invalidate('a', { timeoutMs: Number.POSITIVE_INFINITY }));
+    await chain.settled();
+    expect(outcome.state).toBe('pending');
+    chain.leaf.close();
+    await chain.settled();
+    const error = { code: 'CACHE_UNCONFIRMED', position: { offset: 1 }, cause: { code: 'CACHE_CLOSED' } };
+    expect(outcome).toMatchObject({ state: 'rejected', error });
+    await expect(history.reached({ ...history.head(), offset: 1 })).rejects.toMatchObject({ code: 'WATCH_CLOSED' });
+    tap.events.letPass(Number.POSITIVE_INFINITY);
+  });
+
+  test('waiting for a turn is part of the time that a caller gives', async () => {
+    const { chain } = await tappedChain({ relays: { maxConcurrentFetches: 1 } });
+    await using _ = chain;
+    const { link } = chain.node(1).harness;
+    link.setReachable(false);
+    link.cut();
+    const [first, second] = [300, 500].map((timeoutMs) => outcomeOf(chain.leaf.invalidate('a', { timeoutMs })));
+    await chain.advance(300);
+    expect([first?.state, second?.state]).toEqual(['rejected', 'pending']);
+    await chain.advance(200);
+    expect(second).toMatchObject({ state: 'rejected', error: { code: 'CACHE_UNCONFIRMED', position: undefined } });
+    link.setReachable(true);
+    await chain.advance(5_000);
+  });
+
+  test('one for which the session has no room was not made: that is what is said, not that nobody knows', async () => {
+    const { chain } = await tappedChain({ nodes: 2 });
+    await using _ = chain;
+    let open = (): void => undefined;
+    chain.beforeLoaded = () =>
+      new Promise((resolve) => {
+        open = resolve;
+      });
+    const { link } = chain.node(1);
+    if (link === undefined) throw new Error('the leaf has no link');
+    const { docs } = createClient<DocServices>(link);
+    const others = Array.from({ length: 999 }, () => docs.get.rpc({ key: 'b' }));
+    const error: unknown = await chain.leaf.invalidate('a').catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(CallError);
+    expect(error).toMatchObject({ code: 'INVALID_REQUEST' });
+    await chain.settled();
+    open();
+    await Promise.all(others);
+    expect(chain.owner.position?.offset).toBe(0);
   });
 
   test('an owner that restarts with another history confirms nothing of the last', async () => {
@@ -220,6 +292,18 @@ test('a hop that is behind does not answer with what it holds to somebody who ha
   await chain.settled();
   expect([cache.position, chain.leaf.position]).toEqual([position, position]);
   expect(await cache.get('a')).toEqual({ n: 1 });
+});
+
+test('for somebody of another history a hop asks the owner itself, whatever the hops before it hold', async () => {
+  const { chain, tap } = await tappedChain();
+  await using _ = chain;
+  await chain.leaf.get('a');
+  chain.write('a', 1); // nobody has said so
+  const atLeast = { epoch: 'of another owner', offset: 3 };
+  const read = () => chain.leaf.hop.read('a', { fresh: false, atLeast, hops: 0 }, () => ({}));
+  expect(await read()).toEqual({ n: 1 });
+  expect(tap.gets.at(-1)).toEqual({ key: 'a', hops: 1, fresh: true, atLeast });
+  expect(chain.loads).toBe(2);
 });
 
 test('a hop that is served only later offers the history from where it stands', async () => {

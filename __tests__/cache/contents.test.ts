@@ -56,6 +56,19 @@ describe('what a hop holds', () => {
     expect([await value, contents.find('a', undefined), contents.fetches]).toEqual([1, undefined, 0]);
   });
 
+  test('a fetch that a drop came under does not take the place of the one after it when it ends', async () => {
+    const { contents } = contentsOn();
+    contents.clear(at(3));
+    const [early, late] = [byHand(), byHand()];
+    const first = contents.fetch('a', none, early.fetch);
+    contents.apply(dropping('a'), at(4));
+    const second = contents.fetch('a', none, late.fetch);
+    early.resolve(1);
+    expect([await first, contents.join('a', undefined) === second]).toEqual([1, true]);
+    late.resolve(2);
+    expect([await second, contents.find('a', undefined)]).toEqual([2, 2]);
+  });
+
   test('before there is a position nothing is kept: nobody would say when it is old', async () => {
     const { contents } = contentsOn();
     const { fetch, resolve } = byHand();

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { CacheQuestion } from '../../cache/cacheProcedures.ts';
 import { createCache } from '../../cache/createCache.ts';
+import { CacheEventSchema } from '../../cache/messages.ts';
 import { CallError } from '../../router/errors.ts';
+import { createTopic } from '../../watch/topic.ts';
 import { quietClock } from '../watch/support/clock.ts';
 import { Chain, type Doc } from './support/chain.ts';
 
@@ -51,6 +53,25 @@ describe('errors', () => {
     await chain.advance(1_000);
     await failed;
     expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+  });
+
+  test('a hop that gives a fetch up tells the hop before, whose own goes on', async () => {
+    await using chain = await Chain.create({ relays: { fetchTimeoutMs: 1_000 }, nodes: 2 });
+    let open = (): void => undefined;
+    chain.beforeLoaded = () =>
+      new Promise((resolve) => {
+        open = resolve;
+      });
+    const failed = expect(chain.leaf.get('a')).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    await chain.settled();
+    const { server } = chain.node(0).served;
+    expect([server.openCalls, chain.owner.stats.pending]).toEqual([2, 2]); // one follows; a caller and its fetch
+    await chain.advance(1_000);
+    await failed;
+    expect([server.openCalls, chain.owner.stats.pending]).toEqual([1, 1]);
+    open();
+    await chain.settled();
+    expect([await chain.leaf.get('a'), chain.loads]).toEqual([{ n: 0 }, 1]);
   });
 
   test('a caller that gives up does not take the value from the others', async () => {
@@ -150,6 +171,22 @@ describe('close', () => {
   });
 });
 
+test('an owner that was closed has let go of the topic it was given, and closed the one of its own', () => {
+  const clock = quietClock();
+  const topic = createTopic({ event: CacheEventSchema, clock });
+  const load = () => 1;
+  const [given, own] = [createCache({ load, topic, clock }), createCache({ load, clock })];
+  const ownTopic = own.hop.changes(() => {
+    throw new Error('an owner has no mirror');
+  });
+  topic.publish({ key: 'a' });
+  given.close();
+  own.close();
+  topic.publish({ key: 'b' });
+  expect([given.stats.drops, given.position?.offset]).toEqual([1, 1]);
+  expect(() => ownTopic.onAppend(() => undefined)).toThrow(expect.objectContaining({ code: 'WATCH_CLOSED' }));
+});
+
 describe('who may', () => {
   const ask = (questions: string[]) => (question: CacheQuestion<object>) => {
     const { action } = question;
@@ -184,6 +221,25 @@ describe('who may', () => {
       expect(result).toMatchObject({ ok: false, payload: { code: 'NOT_AUTHORIZED' } });
     await chain.settled();
     expect([chain.leaf.state, chain.loads]).toEqual(['refused', 0]);
+  });
+
+  test('a hop that was refused does not ask again, however long it lives', async () => {
+    const questions: string[] = [];
+    await using chain = await Chain.create({
+      nodes: 2,
+      relays: { resyncMs: 10_000 },
+      authorize: ({ action }) => {
+        questions.push(action);
+        return action !== 'changes';
+      },
+    });
+    await chain.advance(60_000);
+    expect([chain.leaf.state, questions]).toEqual(['refused', ['changes']]);
+    expect([await chain.leaf.get('a'), await chain.leaf.get('a'), chain.leaf.stats.hits]).toEqual([
+      { n: 0 },
+      { n: 0 },
+      0,
+    ]);
   });
 
   test('a permission to follow that is taken back ends it: nothing that was held is served any more', async () => {

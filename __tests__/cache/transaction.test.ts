@@ -113,6 +113,7 @@ test('what the owner has loaded inside a transaction is gone after its rollback'
   const read = db.prepare('SELECT n FROM docs');
   // The cast: the column that the statement names. By the same handle, which sees what is not committed.
   const owner = createCache({ load: () => (read.get() as { n: number }).n, topic, clock });
+  expect(await owner.get('a')).toBe(0);
   db.exec('BEGIN; UPDATE docs SET n = 1');
   const unconfirmed = expect(owner.invalidate('a', { timeoutMs: 1_000 })).rejects.toMatchObject({
     code: 'CACHE_UNCONFIRMED',
