@@ -1,20 +1,15 @@
 import { expect, test } from 'vitest';
 import { Applier } from '../../cache/applier.ts';
-import { Contents } from '../../cache/contents.ts';
 import { Line } from '../../cache/line.ts';
 import type { CacheEvent } from '../../cache/messages.ts';
 import { createMirror } from '../../watch/mirror.ts';
-import type { Position } from '../../watch/position.ts';
 import { ReachedWaiters } from '../../watch/reached.ts';
-import { quietClock } from '../watch/support/clock.ts';
+import { at, contentsOn } from './support/contents.ts';
 
-const at = (offset: number): Position => ({ epoch: 'e', offset });
 const heard = (...offsets: number[]) => offsets.map((offset) => ({ offset, event: { key: `key ${offset}` } }));
 
 function appliedTo(store = new Map<string, number>()) {
-  const clock = quietClock();
-  const limits = { maxFetches: 10, maxConcurrentFetches: 10, fetchTimeoutMs: 1_000 };
-  const contents = new Contents(store, limits, clock);
+  const { contents, clock } = contentsOn(store);
   const waiters = new ReachedWaiters(clock);
   const line = new Line('connecting');
   const applier = new Applier(contents, waiters, line, clock);

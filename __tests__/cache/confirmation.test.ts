@@ -1,39 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { relayCache } from '../../cache/relayCache.ts';
-import { createClient } from '../../router/client.ts';
-import { CallError } from '../../router/errors.ts';
 import type { Position } from '../../watch/position.ts';
-import { Chain, type ChainOptions, type Doc, type DocServices, docServices } from './support/chain.ts';
+import { Chain, type Doc, docServices } from './support/chain.ts';
 import { Tap } from './support/tap.ts';
-
-/** A chain whose last hop hears what the test lets pass. */
-async function tappedChain(options: ChainOptions = {}) {
-  let tap: Tap<Doc> | undefined;
-  const last = (options.nodes ?? 3) - 1;
-  const wrap: ChainOptions['wrap'] = (upstream, index) => {
-    if (index !== last) return upstream;
-    tap = new Tap(upstream);
-    return tap;
-  };
-  const chain = await Chain.create({ ...options, wrap });
-  if (tap === undefined) throw new Error('there is no last hop');
-  return { chain, tap };
-}
-
-/** How a promise stands. */
-function outcomeOf(promise: Promise<unknown>): { state: string; error?: unknown } {
-  const outcome: { state: string; error?: unknown } = { state: 'pending' };
-  promise.then(
-    () => {
-      outcome.state = 'resolved';
-    },
-    (error: unknown) => {
-      outcome.state = 'rejected';
-      outcome.error = error;
-    },
-  );
-  return outcome;
-}
+import { outcomeOf, tappedChain } from './support/tappedChain.ts';
 
 describe('an invalidation is confirmed by its own event and nothing else', () => {
   test('an earlier event for the same key does not confirm a later invalidation', async () => {
@@ -126,30 +96,6 @@ describe('an invalidation is confirmed by its own event and nothing else', () =>
     tap.events.letPass(Number.POSITIVE_INFINITY);
   });
 
-  test('more invalidations than a session has calls are passed on in turns, in their order, each for as long as it may wait', async () => {
-    const { chain, tap } = await tappedChain({ relays: { maxConcurrentFetches: 3 } });
-    await using _ = chain;
-    const keys = Array.from({ length: 2_000 }, (_, n) => `key ${n}`);
-    const positions = await Promise.all(keys.map((key) => chain.leaf.invalidate(key)));
-    expect(positions.map(({ offset }) => offset)).toEqual(keys.map((_, n) => n + 1));
-    tap.replies.shut();
-    const leaving = new AbortController();
-    const outcomes = [1, 2, 3].map(() => outcomeOf(chain.leaf.invalidate('a')));
-    const [late, gone, next] = [{ timeoutMs: 500 }, { signal: leaving.signal }, {}].map((options) =>
-      outcomeOf(chain.leaf.invalidate('a', options)),
-    );
-    leaving.abort();
-    await chain.advance(500);
-    const unconfirmed = { state: 'rejected', error: { code: 'CACHE_UNCONFIRMED', position: undefined } };
-    expect([late, gone, next?.state, tap.invalidations]).toMatchObject([unconfirmed, unconfirmed, 'pending', 2_003]);
-    tap.replies.letPass(1);
-    await chain.settled();
-    expect([outcomes[0]?.state, tap.invalidations]).toEqual(['resolved', 2_004]); // neither of the two that had left
-    tap.replies.letPass(Number.POSITIVE_INFINITY);
-    await chain.settled();
-    expect([...outcomes, next].map((outcome) => outcome?.state)).toEqual(Array(4).fill('resolved'));
-  });
-
   test('a cache that is closed confirms nothing to those who wait for the event, and offers its history to nobody', async () => {
     const { chain, tap } = await tappedChain();
     await using _ = chain;
@@ -166,42 +112,6 @@ describe('an invalidation is confirmed by its own event and nothing else', () =>
     expect(outcome).toMatchObject({ state: 'rejected', error });
     await expect(history.reached({ ...history.head(), offset: 1 })).rejects.toMatchObject({ code: 'WATCH_CLOSED' });
     tap.events.letPass(Number.POSITIVE_INFINITY);
-  });
-
-  test('waiting for a turn is part of the time that a caller gives', async () => {
-    const { chain } = await tappedChain({ relays: { maxConcurrentFetches: 1 } });
-    await using _ = chain;
-    const { link } = chain.node(1).harness;
-    link.setReachable(false);
-    link.cut();
-    const [first, second] = [300, 500].map((timeoutMs) => outcomeOf(chain.leaf.invalidate('a', { timeoutMs })));
-    await chain.advance(300);
-    expect([first?.state, second?.state]).toEqual(['rejected', 'pending']);
-    await chain.advance(200);
-    expect(second).toMatchObject({ state: 'rejected', error: { code: 'CACHE_UNCONFIRMED', position: undefined } });
-    link.setReachable(true);
-    await chain.advance(5_000);
-  });
-
-  test('one for which the session has no room was not made: that is what is said, not that nobody knows', async () => {
-    const { chain } = await tappedChain({ nodes: 2 });
-    await using _ = chain;
-    let open = (): void => undefined;
-    chain.beforeLoaded = () =>
-      new Promise((resolve) => {
-        open = resolve;
-      });
-    const { link } = chain.node(1);
-    if (link === undefined) throw new Error('the leaf has no link');
-    const { docs } = createClient<DocServices>(link);
-    const others = Array.from({ length: 999 }, () => docs.get.rpc({ key: 'b' }));
-    const error: unknown = await chain.leaf.invalidate('a').catch((thrown: unknown) => thrown);
-    expect(error).toBeInstanceOf(CallError);
-    expect(error).toMatchObject({ code: 'INVALID_REQUEST' });
-    await chain.settled();
-    open();
-    await Promise.all(others);
-    expect(chain.owner.position?.offset).toBe(0);
   });
 
   test('an owner that restarts with another history confirms nothing of the last', async () => {

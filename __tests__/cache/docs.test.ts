@@ -8,7 +8,7 @@ test('every test that docs/cache.md names is there', () => {
   // A quoted title belongs to the file that was named last before it.
   const named: { file: string; title: string }[] = [];
   for (const [citation] of page.matchAll(
-    /\((?:chain|confirmation|contents|crash|eventMatrix|noLoops|procedures|property|transaction|whenLost)[^()]*(?:\([^()]*\)[^()]*)*\)/g,
+    /\((?:chain|confirmation|contents|crash|eventMatrix|noLoops|procedures|property|store|transaction|turns|whenLost)[^()]*(?:\([^()]*\)[^()]*)*\)/g,
   )) {
     let file = '';
     for (const [, name, title] of citation.matchAll(/(?:^\(|; )([\w.]+)|"([^"]+)"/g)) {
