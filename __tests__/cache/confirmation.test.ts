@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { relayCache } from '../../cache/relayCache.ts';
-import type { Position } from '../../watch/position.ts';
 import { Chain, type Doc, docServices } from './support/chain.ts';
+import { lastingStore } from './support/lastingStore.ts';
 import { Tap } from './support/tap.ts';
 import { outcomeOf, tappedChain } from './support/tappedChain.ts';
 
@@ -142,27 +142,6 @@ describe('an invalidation is confirmed by its own event and nothing else', () =>
     expect(await chain.leaf.get('a')).toEqual({ n: 1 });
   });
 });
-
-/** A store that outlives its process, as far as anybody can tell. */
-function lastingStore(from?: { values: Map<string, Doc>; saved: Position | undefined }) {
-  const values = new Map(from?.values);
-  let saved = from?.saved;
-  return {
-    store: {
-      get: (key: string) => values.get(key),
-      set: (key: string, value: Doc) => values.set(key, value),
-      delete: (key: string) => values.delete(key),
-      clear: () => values.clear(),
-      position: {
-        load: () => saved,
-        save: (position: Position) => {
-          saved = position;
-        },
-      },
-    },
-    copy: () => ({ values: new Map(values), saved }),
-  };
-}
 
 test('a hop that is behind does not answer with what it holds to somebody who has heard more', async () => {
   let middle = lastingStore();

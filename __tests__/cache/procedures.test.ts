@@ -269,7 +269,8 @@ describe('who may', () => {
   });
 
   test('a program without a cache may get, invalidate and follow some keys', async () => {
-    await using chain = await Chain.create({ nodes: 2 });
+    const questions: string[] = [];
+    await using chain = await Chain.create({ nodes: 2, authorize: ask(questions) });
     const { client } = chain.bareClient(1);
     expect(await client.docs.get.rpc({ key: 'a' })).toEqual({ ok: true, payload: { value: { n: 0 } } });
     const { resReadable } = client.docs.changes.subscribe({ keys: ['b'] });
@@ -283,6 +284,7 @@ describe('who may', () => {
     expect(answer).toEqual({ ok: true, payload: { position: chain.owner.position } });
     await chain.settled();
     expect(heard.slice(0, 2)).toMatchObject([{ type: 'ready' }, { type: 'events', through: 2 }]);
+    expect(questions).toContain('changes b');
     resReadable.break();
     await reading;
   });

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { CacheStore } from '../../cache/store.ts';
-import type { Position } from '../../watch/position.ts';
 import { Chain, type Doc } from './support/chain.ts';
+import { lastingStore } from './support/lastingStore.ts';
 
 const KEYS = ['a', 'b'];
 
@@ -39,22 +39,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 
 /** A lasting store per node; what it holds outlives the caches that are made over it. */
 function lastingStores(): (index: number) => CacheStore<Doc> {
-  const stores = [0, 1, 2].map(() => {
-    const values = new Map<string, Doc>();
-    let saved: Position | undefined;
-    return {
-      get: (name: string) => values.get(name),
-      set: (name: string, value: Doc) => values.set(name, value),
-      delete: (name: string) => values.delete(name),
-      clear: () => values.clear(),
-      position: {
-        load: () => saved,
-        save: (position: Position) => {
-          saved = position;
-        },
-      },
-    };
-  });
+  const stores = [0, 1, 2].map(() => lastingStore().store);
   return (index) => stores[index] ?? new Map();
 }
 

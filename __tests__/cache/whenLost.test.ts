@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { Line } from '../../cache/line.ts';
 import { Chain, type ChainOptions } from './support/chain.ts';
+import { lastingStore } from './support/lastingStore.ts';
 
 /** A chain whose leaf holds a, and whose owner is gone for longer than any session. */
 async function cutOff(
@@ -90,6 +92,32 @@ describe('while the subscription is lost', () => {
     link.setReachable(true);
     await chain.advance(20_000);
     expect(await value).toEqual({ n: 1 });
+  });
+
+  test('maxStaleMs serves nothing of a lasting store that was never live: how old that is, nobody knows', async () => {
+    const { store, copy } = lastingStore();
+    await using chain = await Chain.create({
+      relays: { whenLost: { maxStaleMs: 1e9 }, fetchTimeoutMs: 5_000 },
+      storeOf: (index) => (index === 2 ? store : undefined),
+    });
+    await chain.leaf.get('a');
+    await chain.stop(2);
+    chain.node(1).harness.link.setReachable(false);
+    chain.begin(2);
+    await chain.advance(GRACE_MS);
+    expect([chain.leaf.state, copy().values.get('a')]).toEqual(['connecting', { n: 0 }]);
+    const failed = expect(chain.leaf.get('a')).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    await chain.advance(5_000);
+    await failed;
+  });
+
+  test('the time of a loss is that of the last one, and a closed cache stays closed', () => {
+    const line = new Line('connecting');
+    const told: string[] = [];
+    line.onChange(() => told.push(`${line.state} ${line.lostAt}`));
+    for (const [now, state] of (['lost', 'live', 'lost', 'lost', 'live', 'lost', 'closed', 'live'] as const).entries())
+      line.moveTo(state, now);
+    expect(told).toEqual(['live undefined', 'lost 2', 'live undefined', 'lost 5', 'closed undefined']);
   });
 
   test('a maxStaleMs that is none is refused', async () => {
