@@ -167,7 +167,7 @@ export class KeyedCalls implements RunHost {
     try {
       const answer = await this.#claim(run);
       // Nobody can join between the last line of this and the end of the run: it is one turn.
-      if (answer === undefined) run.refuse(INTERNAL);
+      if (answer === undefined) run.refuse(INTERNAL, outcomeUnknown('the idempotency store failed'));
       else if (answer.kind === 'full') run.refuse({ code: IDEMPOTENCY_STORE_FULL_CODE, message: answer.message });
       else if (answer.kind === 'claimed') run.tell(await this.#execute(run));
       else if (answer.requestHash !== run.claim.requestHash) run.refuse(REUSED);

@@ -17,6 +17,8 @@ export interface Attempt {
   readonly deadlineAt: number | undefined;
   readonly procedure: LiveProcedure;
   readonly reqInit: unknown;
+  /** An earlier attempt may have been executed. */
+  readonly isRepeat: boolean;
   /** What came of the call. */
   answer(result: AnyResult): void;
   /** Why nothing came of it, or nobody knows. */
@@ -79,9 +81,12 @@ export class KeyedRun implements ContextSource {
     for (const attempt of this.#attempts) attempt.answer(result);
   }
 
-  /** Tells everybody who waits that there is no outcome to be had. */
-  refuse(error: ErrorPayload): void {
-    for (const attempt of this.#attempts) attempt.refuse(error);
+  /**
+   * Tells everybody who waits that there is no outcome to be had.
+   * @param toRepeats what is said instead to those who ask what came of an earlier attempt
+   */
+  refuse(error: ErrorPayload, toRepeats: ErrorPayload = error): void {
+    for (const attempt of this.#attempts) attempt.refuse(attempt.isRepeat ? toRepeats : error);
   }
 
   /** The outcome is not wanted any more: says so to the handler, which may still have one. */

@@ -1,5 +1,11 @@
 import type { LogFields, Logger, LogLevel } from '../transport/log.ts';
-import { cancelMessage, type IncomingMessage, isStreamCancel, isStreamOpen } from '../transport/message.ts';
+import {
+  type CallKey,
+  cancelMessage,
+  type IncomingMessage,
+  isStreamCancel,
+  isStreamOpen,
+} from '../transport/message.ts';
 import type { ServerTransport } from '../transport/server.ts';
 import type { SessionPort, StreamOpener } from '../transport/stream.ts';
 import type { Telemetry } from '../transport/telemetry.ts';
@@ -27,14 +33,16 @@ export interface ServerCore {
 /** Transports whose server was closed, and how to free them for another one. */
 const refusals = new WeakMap<ServerTransport, () => void>();
 
+/** What is said to a call that is not executed here. Of a repeat an earlier attempt may have been, perhaps elsewhere. */
+function refusalOf(callKey: CallKey | undefined, error: ErrorPayload): ErrorPayload {
+  return callKey?.first === undefined ? error : outcomeUnknown(error.message);
+}
+
 /** Answers every new call of a closed server: without it a client would wait for ever. */
 class Refusal implements StreamOpener {
   onUnclaimedMessage(port: SessionPort, { streamId, controlFlags, callKey }: IncomingMessage): void {
     if (!isStreamOpen(controlFlags) || isStreamCancel(controlFlags)) return;
-    // Nothing is executed here, but an earlier attempt may have been.
-    const isRepeat = callKey?.first !== undefined;
-    const message = 'server is closed';
-    sendCancel(port, streamId, isRepeat ? outcomeUnknown(message) : { code: CANCEL_CODE, message });
+    sendCancel(port, streamId, refusalOf(callKey, { code: CANCEL_CODE, message: 'server is closed' }));
   }
 
   onSessionEnded(): void {}
@@ -140,14 +148,15 @@ export class ServerBinding implements StreamOpener, CallHost {
       port.openStream(message.streamId, call);
     } catch (error) {
       const text = error instanceof Error ? error.message : 'the stream could not be opened';
-      return call.cancel({ code: INVALID_REQUEST_CODE, message: text });
+      return call.cancel(refusalOf(message.callKey, { code: INVALID_REQUEST_CODE, message: text }));
     }
     this.#server.added(call);
     call.start();
   }
 
-  #reject(port: SessionPort, message: IncomingMessage, error: ErrorPayload): void {
-    this.log('warn', error.message, {
+  #reject(port: SessionPort, message: IncomingMessage, fault: ErrorPayload): void {
+    const error = refusalOf(message.callKey, fault);
+    this.log('warn', fault.message, {
       clientId: port.from,
       connectedTo: port.to,
       sessionId: port.id,

@@ -125,6 +125,10 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
     return this.#callKey !== undefined;
   }
 
+  get isRepeat(): boolean {
+    return this.#callKey?.first !== undefined;
+  }
+
   answer(result: AnyResult): void {
     if (!this.isResponseOpen) return;
     if (!result.ok && REFUSALS.has(result.payload.code)) return this.cancel(result.payload);
@@ -138,7 +142,7 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
   #takeOutcome(callKey: CallKey): void {
     const { keyedCalls } = this.#host;
     if (keyedCalls === undefined)
-      return this.refuse(callKey.first === undefined ? KEPT_NOWHERE : outcomeUnknown('this server keeps no outcomes'));
+      return this.refuse(this.isRepeat ? outcomeUnknown('this server keeps no outcomes') : KEPT_NOWHERE);
     this.#run = keyedCalls.take(this, callKey);
   }
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { JsonCodec } from '../../codec/json.ts';
 import { MemoryIdempotencyStore } from '../../router/memoryIdempotencyStore.ts';
 import { Err, Ok } from '../../router/result.ts';
+import { createServer } from '../../router/server.ts';
 import { matrix } from '../../testUtil/matrix.ts';
 import { createShopStage } from '../support/shop.ts';
 
@@ -452,6 +453,24 @@ describe('a call with an idempotency key', () => {
     await stage.hardReconnect(transport);
     expect(await result).toEqual(failed('OUTCOME_UNKNOWN'));
     expect(stage.till.effects).toEqual(['book']);
+  });
+
+  test('that is repeated to a server which knows no such procedure any more is of unknown outcome', async () => {
+    const idempotency = { store: new MemoryIdempotencyStore(), ttlMs: 60_000 };
+    await using set = await opened(idempotency);
+    const { stage, client, transport } = set;
+    stage.till.hold();
+    const result = client.orders.place.rpc(book, { idempotencyKey: 'a' });
+    await stage.h.settled();
+    stage.crash();
+    const next = createServer(stage.h.server(), {}, { idempotency });
+    await stage.hardReconnect(transport);
+    const why = "the call may have been executed before: couldn't find service orders";
+    expect(await result).toEqual(failed('OUTCOME_UNKNOWN', why));
+    // Of a call that was never made before it is known that nothing was executed.
+    expect(await client.orders.place.rpc(book, { idempotencyKey: 'b' })).toEqual(failed('INVALID_REQUEST'));
+    stage.till.release();
+    await next.close();
   });
 
   test('stays of unknown outcome when the session that would have said so dies, too', async () => {

@@ -89,6 +89,25 @@ describe.each([true, false])('a store of outcomes that fails (asynchronously: %j
     expect(await place('a')).toEqual(Ok({ number: 2 }));
   });
 
+  test('at the claim of a repeat: nobody can tell what came of the first attempt', async () => {
+    await using set = await opened();
+    const { stage, store, place, transport } = set;
+    stage.till.hold();
+    const first = place('a');
+    await stage.h.settled();
+    stage.h.link.setReachable(false);
+    stage.h.link.cut();
+    await stage.h.settled();
+    stage.till.release();
+    await stage.h.settled();
+    store.fails = 'claim';
+    stage.h.link.setReachable(true);
+    await stage.hardReconnect(transport);
+    expect(await first).toEqual(failed('OUTCOME_UNKNOWN'));
+    store.fails = undefined;
+    expect(await place('a')).toEqual(Ok({ number: 1 }));
+  });
+
   test('at the outcome: whoever waits hears it, and nothing is executed twice', async () => {
     await using set = await opened();
     const { stage, store, place } = set;

@@ -18,6 +18,7 @@ test('a run keeps nobody who does not wait any more, and tells each of the other
     deadlineAt: undefined,
     procedure,
     reqInit: { item: 'book' },
+    isRepeat: false,
     answer: (result) => told.push(`${name} ${result.ok}`),
     refuse: (error) => told.push(`${name} ${error.code}`),
   });
