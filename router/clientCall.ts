@@ -39,7 +39,7 @@ export interface ResultSink {
   push(result: Result<unknown, ErrorPayload>, cost?: number): boolean;
   close(): void;
   /** The session ended under the call. Returns true if somebody makes it again: then there is no result yet. */
-  onSessionEnd?(end: SessionEnd, port: SessionPort): boolean;
+  onSessionEnd?(end: SessionEnd): boolean;
 }
 
 /** Which procedure is called, and in which way. */
@@ -59,6 +59,7 @@ export class ClientCall extends CallLifecycle implements WriteTarget<unknown> {
   readonly #kind: CallKind;
   readonly #sink: ResultSink;
   readonly #logger: Logger;
+  readonly #openingSeq: number;
   #deadlineAt: number | undefined;
   #stopListening: (() => void) | undefined;
   #isMadeAgain = false;
@@ -68,6 +69,7 @@ export class ClientCall extends CallLifecycle implements WriteTarget<unknown> {
     this.#kind = kind;
     this.#sink = sink;
     this.#logger = logger;
+    this.#openingSeq = port.nextSeq;
     this.writable = kind.closesRequest ? undefined : new WritableHalf<unknown>(this);
     if (kind.closesRequest) this.closeRequestHalf();
   }
@@ -102,6 +104,12 @@ export class ClientCall extends CallLifecycle implements WriteTarget<unknown> {
     if (signal !== undefined) this.#listen(signal);
   }
 
+  /** False where the server has never heard of the call, nor will. */
+  get mayHaveArrived(): boolean {
+    // A session that goes on may still send what it has framed.
+    return this.port.isOpen || this.port.transmittedSeq > this.#openingSeq;
+  }
+
   /** Gives the call up. What was never sent is taken back; the server hears of the rest. */
   cancel(error: ErrorPayload = CANCELLED): void {
     if (this.hasEnded) return;
@@ -131,7 +139,7 @@ export class ClientCall extends CallLifecycle implements WriteTarget<unknown> {
   onSessionEnd(end: SessionEnd): void {
     if (end.code === 'idempotency_unsupported')
       return this.finish({ code: IDEMPOTENCY_UNSUPPORTED_CODE, message: end.message });
-    this.#isMadeAgain = this.#sink.onSessionEnd?.(end, this.port) ?? false;
+    this.#isMadeAgain = this.#sink.onSessionEnd?.(end) ?? false;
     const message = `${this.port.to} unexpectedly disconnected: ${end.message}`;
     this.finish({ code: UNEXPECTED_DISCONNECT_CODE, message });
   }

@@ -4,6 +4,8 @@
  * @see PROTOCOL.md, "Envelope"
  */
 
+import type { Clock } from './clock.ts';
+
 /** Bits of {@link TransportMessage.controlFlags}. */
 export const ControlFlags = {
   /** Carries nothing but its `ack`. */
@@ -45,6 +47,13 @@ export interface FirstAttempt {
   readonly instance: string;
   /** When that memory may have forgotten it, in milliseconds of the local `Clock.now()`. */
   readonly knownUntil: number;
+  /** The same in milliseconds since the epoch, of an attempt of our own: while a device sleeps, `Clock.now()` may stand still. */
+  readonly knownUntilWall?: number | undefined;
+}
+
+/** For how much longer that memory knows of it, in milliseconds. */
+export function knownForMs({ knownUntil, knownUntilWall = Infinity }: FirstAttempt, clock: Clock): number {
+  return Math.min(knownUntil - clock.now(), knownUntilWall - clock.wallNow());
 }
 
 /** What makes a call repeatable, as the router says and hears it. */

@@ -58,6 +58,10 @@ export interface SessionPort {
   readonly principal: string | undefined;
   /** How the server keeps the outcomes of keyed calls; undefined before the first answer, and where it keeps none. */
   readonly idempotency: Readonly<IdempotencyTerms> | undefined;
+  /** The number of the next message to be framed. */
+  readonly nextSeq: number;
+  /** Everything below this number was handed to a connection; nothing else can have reached the peer. */
+  readonly transmittedSeq: number;
   /** Client side: the id of a new stream, unique in this session. */
   newStreamId(): string;
   /** Number of open streams. */

@@ -15,6 +15,7 @@ export class FakePort implements SessionPort {
   metadata: unknown = undefined;
   principal: string | undefined;
   idempotency: undefined;
+  transmittedSeq = 0;
   isReady = true;
   /** Thrown by the next {@link send}. */
   refusal: Error | undefined;
@@ -28,6 +29,10 @@ export class FakePort implements SessionPort {
 
   get streamCount(): number {
     return this.streams.size;
+  }
+
+  get nextSeq(): number {
+    return this.sent.length;
   }
 
   /** Callbacks that wait for a confirmation or for room. */

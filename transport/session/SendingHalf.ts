@@ -73,7 +73,6 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
     const hasSaid = core.isCompact ? this.#flushCompact(core) : this.#flushEnvelopes();
     if (owesAck && !hasSaid) this.#sayNothing(0);
     connection.uncork();
-    core.transmittedSeq = Math.max(core.transmittedSeq, this.#nextSeq);
     return hasSaid || owesAck;
   }
 
@@ -173,14 +172,17 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
   }
 
   #send(frame: Uint8Array, count: number): boolean {
+    const { core } = this;
     const firstSeq = this.#nextSeq;
+    const resent = Math.max(0, Math.min(count, core.transmittedSeq - firstSeq));
     // Before it is sent: a connection may answer within the call, and the answer may send what follows.
     this.#nextSeq += count;
+    core.transmittedSeq = Math.max(core.transmittedSeq, this.#nextSeq);
     if (!this.connection.send(frame)) {
       this.#nextSeq = firstSeq;
       return false;
     }
-    this.#resent += Math.max(0, Math.min(count, this.core.transmittedSeq - firstSeq));
+    this.#resent += resent;
     return true;
   }
 }

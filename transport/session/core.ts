@@ -41,7 +41,7 @@ export class SessionCore extends SessionReception implements SessionPort {
   /** Received since we last sent an `ack`: the other side keeps these until it hears of them. */
   unackedMessages = 0;
   unackedBytes = 0;
-  /** Everything below this seq was handed to a connection at least once. */
+  /** Everything below this seq was handed to a connection at least once, whether or not that took it. */
   transmittedSeq = 0;
   /** True once a connection has carried this session. */
   wasConnected = false;

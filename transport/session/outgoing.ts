@@ -1,6 +1,6 @@
 import { encodeCompact } from '../compact.ts';
 import { IdempotencyUnsupportedError } from '../errors.ts';
-import type { KeyOnWire, OutgoingMessage, TransportMessage } from '../message.ts';
+import { type KeyOnWire, knownForMs, type OutgoingMessage, type TransportMessage } from '../message.ts';
 import { payloadOf } from '../sharedPayload.ts';
 import { encodeFrame } from '../wire.ts';
 import type { SessionCore } from './core.ts';
@@ -83,10 +83,18 @@ function deadlineOf(
 }
 
 /** What it says of its first attempt is in session time. */
-function keyOf({ zero }: SessionCore, { callKey }: OutgoingMessage, { extensions }: Agreement): KeyOnWire | undefined {
+function keyOf(
+  { zero, clock }: SessionCore,
+  { callKey }: OutgoingMessage,
+  { extensions }: Agreement,
+): KeyOnWire | undefined {
   if (callKey === undefined) return undefined;
   if (extensions?.idempotency === undefined) throw new IdempotencyUnsupportedError();
   const { key, first } = callKey;
   if (first === undefined) return { key };
-  return { key, instance: first.instance, until: Math.max(0, Math.floor(first.knownUntil - zero)) };
+  return {
+    key,
+    instance: first.instance,
+    until: Math.max(0, Math.floor(clock.now() + knownForMs(first, clock) - zero)),
+  };
 }

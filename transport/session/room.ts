@@ -32,6 +32,10 @@ export abstract class SessionRoom {
 
   abstract get isOpen(): boolean;
 
+  get nextSeq(): number {
+    return this.ledger.nextSeq;
+  }
+
   /** What is kept for the peer: not confirmed, waiting for credit, or for the first answer. */
   get bufferedBytes(): number {
     const { ledger, streams } = this;
