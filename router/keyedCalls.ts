@@ -4,6 +4,7 @@ import type { IdempotencyTerms } from '../transport/extensions.ts';
 import type { LogFields, LogLevel } from '../transport/log.ts';
 import type { CallKey, FirstAttempt } from '../transport/message.ts';
 import { decodeStored, encodeStored } from '../transport/storedValue.ts';
+import { Calendar } from './calendar.ts';
 import {
   type ErrorPayload,
   IDEMPOTENCY_KEY_REUSED_CODE,
@@ -60,6 +61,8 @@ export class KeyedCalls implements RunHost {
   readonly #host: KeyedCallsHost;
   readonly #store: IdempotencyStore;
   readonly #pruneMs: number;
+  /** What outlives the process cannot be counted from when that began. */
+  readonly #calendar: Calendar | undefined;
   /** From before the claim until the outcome is kept. */
   readonly #runs = new Map<string, KeyedRun>();
   #stopTimer: CancelTimer | undefined;
@@ -78,6 +81,7 @@ export class KeyedCalls implements RunHost {
     this.#store = store;
     this.#pruneMs = Math.min(MAX_PRUNE_MS, Math.max(MIN_PRUNE_MS, ttlMs / 4));
     this.terms = { instance, ttlMs, durable };
+    this.#calendar = durable ? new Calendar(host.clock, ttlMs + KEEP_LONGER_MS) : undefined;
     this.#armTimer(); // what an earlier server left
   }
 
@@ -152,14 +156,13 @@ export class KeyedCalls implements RunHost {
     return undefined;
   }
 
-  /** By the store's time: what outlives the process cannot be counted from when that began. */
+  /** By the store's time. */
   #now(): number {
-    const { clock } = this.#host;
-    return this.#store.isDurable ? clock.wallNow() : clock.now();
+    return this.#calendar?.earliest ?? this.#host.clock.now();
   }
 
   #expiresAt(): number {
-    return Math.ceil(this.#now() + this.terms.ttlMs + KEEP_LONGER_MS);
+    return Math.ceil((this.#calendar?.latest ?? this.#host.clock.now()) + this.terms.ttlMs + KEEP_LONGER_MS);
   }
 
   async #complete(run: KeyedRun): Promise<void> {

@@ -5,8 +5,8 @@ import { MemoryIdempotencyStore } from '../../router/memoryIdempotencyStore.ts';
 import { Ok } from '../../router/result.ts';
 import { MAX_UNANSWERED, UnansweredCalls } from '../../router/unansweredCalls.ts';
 import type { ClientTransportOptions } from '../../transport/options.ts';
+import { DeviceClock } from '../support/deviceClock.ts';
 import { createShopStage, type Shop } from '../support/shop.ts';
-import { SleepyClock } from '../support/sleepyClock.ts';
 
 const memory = { transport: 'memory', codec: JsonCodec } as const;
 const book = { item: 'book' };
@@ -77,7 +77,7 @@ describe('what a client says of the first attempt of a call with a key', () => {
     await using stage = await createShopStage(memory);
     const store = new MemoryIdempotencyStore();
     stage.open({ store, ttlMs: 60_000 });
-    const clock = new SleepyClock(stage.h.clock);
+    const clock = new DeviceClock(stage.h.clock);
     const { client, transport } = stage.client({ clock });
     stage.till.hold();
     const placed = client.orders.place.rpc(book, { idempotencyKey: 'a' });
@@ -99,7 +99,7 @@ describe('what a client says of the first attempt of a call with a key', () => {
   test('the same, if it was about to ask again when it fell asleep', async () => {
     await using stage = await createShopStage(memory);
     stage.open(keep());
-    const clock = new SleepyClock(stage.h.clock);
+    const clock = new DeviceClock(stage.h.clock);
     const { client, transport } = stage.client({ clock });
     const placed = client.orders.place.rpc(book, { idempotencyKey: 'a' });
     stage.till.hold();

@@ -1,10 +1,15 @@
 import type { CancelTimer, Clock } from '../../transport/clock.ts';
 
-/** The clock of a device that may sleep: meanwhile its monotonic time stands still, as it does in most browsers. */
-export class SleepyClock implements Clock {
+/**
+ * The clock of a device that may sleep, and then its monotonic time stands still, as it does in most browsers; and whose
+ * date somebody may set.
+ */
+export class DeviceClock implements Clock {
   readonly #clock: Clock;
   #asleepSince: number | undefined;
   #slept = 0;
+  /** By how much the date is wrong. */
+  wrongByMs = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -24,7 +29,7 @@ export class SleepyClock implements Clock {
   }
 
   wallNow(): number {
-    return this.#clock.wallNow();
+    return this.#clock.wallNow() + this.wrongByMs;
   }
 
   after(ms: number, fn: () => void): CancelTimer {
