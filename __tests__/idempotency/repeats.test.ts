@@ -3,10 +3,11 @@ import { JsonCodec } from '../../codec/json.ts';
 import { createClient } from '../../router/client.ts';
 import { MemoryIdempotencyStore } from '../../router/memoryIdempotencyStore.ts';
 import { Ok } from '../../router/result.ts';
+import { createServer } from '../../router/server.ts';
 import { MAX_UNANSWERED, UnansweredCalls } from '../../router/unansweredCalls.ts';
 import type { ClientTransportOptions } from '../../transport/options.ts';
 import { DeviceClock } from '../support/deviceClock.ts';
-import { createShopStage, type Shop } from '../support/shop.ts';
+import { createShopStage, type Shop, shopOf } from '../support/shop.ts';
 
 const memory = { transport: 'memory', codec: JsonCodec } as const;
 const book = { item: 'book' };
@@ -140,6 +141,39 @@ describe('a call with a key that is made again by the application', () => {
     },
   );
 
+  test('after UNEXPECTED_DISCONNECT, of a server that refused the client for a while, is a repeat, too', async () => {
+    await using set = await opened();
+    const { stage, place, restart, transport } = set;
+    stage.till.hold();
+    const first = place('a');
+    await stage.h.settled();
+    stage.transport.setHandshake({ checkMetadata: () => undefined, validate: () => 'REJECTED_BY_CUSTOM_HANDLER' });
+    await stage.hardReconnect(transport);
+    expect(await first).toEqual(failed('UNEXPECTED_DISCONNECT'));
+    await restart();
+    expect(await place('a')).toEqual(failed('OUTCOME_UNKNOWN'));
+    expect(stage.till.effects).toEqual(['book']);
+  });
+
+  test('is a repeat of one that was given up offline: its session sent it all the same', async () => {
+    await using set = await opened();
+    const { stage, place, goOffline, restart, transport } = set;
+    await place('before');
+    await goOffline();
+    const controller = new AbortController();
+    const first = place('a', { signal: controller.signal });
+    await stage.h.settled();
+    controller.abort();
+    expect(await first).toEqual(failed('CANCEL'));
+    stage.h.link.setReachable(true);
+    transport.endBackoff();
+    await stage.h.settled();
+    expect(stage.till.effects).toEqual(['book', 'book']);
+    await restart();
+    expect(await place('a')).toEqual(failed('OUTCOME_UNKNOWN'));
+    expect(stage.till.effects).toEqual(['book', 'book']);
+  });
+
   test('while it still waits for its next session is a repeat, too', async () => {
     await using set = await opened();
     const { stage, place, transport } = set;
@@ -157,7 +191,7 @@ describe('a call with a key that is made again by the application', () => {
     expect(stage.till.effects).toEqual(['book']);
   });
 
-  test('is one for every client on the transport, and for the procedure it was made to', async () => {
+  test('is one for every client on the transport, of the procedure and the server it was made to', async () => {
     await using set = await opened();
     const { stage, place, transport, client, restart } = set;
     stage.till.hold();
@@ -169,6 +203,10 @@ describe('a call with a key that is made again by the application', () => {
     const other = createClient<Shop>(transport);
     expect(await other.orders.place.rpc(book, { idempotencyKey: 'a' })).toEqual(failed('OUTCOME_UNKNOWN'));
     expect(await client.orders.refund.rpc(book, { idempotencyKey: 'a' })).toEqual(Ok({ number: 2 }));
+    const elsewhere = createServer(stage.h.server({}, 'ELSEWHERE'), shopOf(stage.till), { idempotency: keep() });
+    const there = createClient<Shop>(transport, 'ELSEWHERE');
+    expect(await there.orders.place.rpc(book, { idempotencyKey: 'a' })).toEqual(Ok({ number: 3 }));
+    await elsewhere.close();
   });
 
   test('gets its outcome from a server that knows it, and is a call like any other once it was answered', async () => {
@@ -213,18 +251,52 @@ describe('a call with a key that is made again by the application', () => {
   });
 });
 
-test('a repeat that its session does not take is of unknown outcome', async () => {
-  await using set = await opened({ maxStreamsPerSession: 1 });
-  const { stage, transport, place, client } = set;
-  stage.till.hold();
-  const placed = place('a');
-  await stage.h.settled();
-  transport.addEventListener('sessionStatus', ({ status }) => {
-    // The next session has room for one call, and this is one.
-    if (status === 'created') void client.orders.refund.rpc(book);
+describe('a repeat', () => {
+  test.each([
+    { limit: 'calls', options: { maxStreamsPerSession: 1 }, item: 'book' },
+    {
+      limit: 'bytes',
+      options: { maxMessageBytes: 5_000, maxSessionBufferBytes: 5_000, sessionHighWaterBytes: 5_000 },
+      item: 'x'.repeat(3_700),
+    },
+  ])('that its session has no room for is of unknown outcome ($limit)', async ({ options, item }) => {
+    await using set = await opened(options);
+    const { stage, transport, place, client } = set;
+    stage.till.hold();
+    const placed = place('a');
+    await stage.h.settled();
+    const others: Promise<unknown>[] = [];
+    transport.addEventListener('sessionStatus', ({ status }) => {
+      if (status === 'created') others.push(client.orders.refund.rpc({ item }));
+    });
+    await stage.hardReconnect(transport);
+    expect(await placed).toEqual(failed('OUTCOME_UNKNOWN'));
+    expect(await Promise.all(others)).toEqual([Ok({ number: 2 })]);
   });
-  await stage.hardReconnect(transport);
-  expect(await placed).toEqual(failed('OUTCOME_UNKNOWN'));
+
+  test('waits for the next session, even of a client whose calls do not', async () => {
+    await using set = await opened();
+    const { stage, transport } = set;
+    await stage.h.settled();
+    const client = createClient<Shop>(transport, 'SERVER', { connectOnInvoke: false });
+    stage.till.hold();
+    const placed = client.orders.place.rpc(book, { idempotencyKey: 'a' });
+    await stage.hardReconnect(transport);
+    stage.till.release();
+    expect(await placed).toEqual(Ok({ number: 1 }));
+  });
+
+  test('that comes after the time its caller gave it is not made', async () => {
+    await using set = await opened({ sessionDisconnectGraceMs: 30_000 });
+    const { stage, place, goOffline } = set;
+    stage.till.hold();
+    const placed = place('a', { timeoutMs: 35_000 });
+    await stage.h.settled();
+    await goOffline();
+    // The session and the time of the call are over at the same moment, and the session's timer is the earlier one.
+    await stage.h.clock.stall(40_000);
+    expect(await placed).toEqual(failed('DEADLINE_EXCEEDED'));
+  });
 });
 
 test('what was never answered is remembered up to a number of calls, and no longer than servers do', async () => {
