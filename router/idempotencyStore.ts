@@ -40,7 +40,8 @@ export interface IdempotencyStore {
    */
   claim(claim: IdempotencyClaim, now: number): ClaimAnswer | Promise<ClaimAnswer>;
   /**
-   * Notes down what came of a call, expired or not. May throw where there is no room: the claim then stays without outcome.
+   * Notes down what came of a call, expired or not; nothing where another request was claimed under its name since it
+   * expired. May throw where there is no room: the claim then stays without outcome.
    * @param outcome opaque; the store's from now on
    */
   settle(claim: IdempotencyClaim, outcome: Uint8Array): void | Promise<void>;

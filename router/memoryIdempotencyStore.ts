@@ -76,6 +76,7 @@ export class MemoryIdempotencyStore implements IdempotencyStore {
     const message = this.#entries.has(claim.id) ? undefined : this.#add(claim);
     const entry = this.#entries.get(claim.id);
     if (entry === undefined) throw new IdempotencyStoreFullError(message ?? 'there is no room');
+    if (entry.requestHash !== claim.requestHash) return;
     entry.expiresAt = claim.expiresAt;
     const more = { entries: 0, bytes: outcome.length - (entry.outcome?.length ?? 0) };
     const exceeded = this.#limits.exceeded(this.#all, this.#usageOf(entry.principal), more);

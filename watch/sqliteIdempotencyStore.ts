@@ -127,6 +127,7 @@ export class SqliteIdempotencyStore implements IdempotencyStore {
       const missing = (this.#find.get(claim.id) ?? undefined) === undefined ? this.#add(claim) : undefined;
       if (missing !== undefined) return missing;
       const row = this.#find.get(claim.id);
+      if (text(row, 'request_hash') !== claim.requestHash) return undefined;
       const more = { entries: 0, bytes: outcome.length - (outcomeOf(row)?.length ?? 0) };
       const message = this.#limits.exceeded(this.#usageOf(''), this.#usageOf(claim.principal), more);
       const bytes = Number(column(row, 'bytes'));

@@ -89,6 +89,16 @@ describe.each(stores)('the store of outcomes in $name', ({ make }) => {
     expect(await claim(store, call('a'), 100)).toEqual(known(bytes(7)));
   });
 
+  test('takes no outcome for another request that was claimed when the first had expired', async () => {
+    const store = make();
+    await claim(store, call('a'), 0);
+    expect(await claim(store, call('a', { requestHash: 'other', expiresAt: 200 }), 100)).toEqual(claimed);
+    await store.settle(call('a', { expiresAt: 300 }), bytes(7));
+    expect(await claim(store, call('a'), 199)).toEqual(known(undefined, 'other'));
+    await store.settle(call('a', { requestHash: 'other', expiresAt: 300 }), bytes(8));
+    expect(await claim(store, call('a'), 299)).toEqual(known(bytes(8), 'other'));
+  });
+
   test('refuses new calls at its limits, and forgets none for them', async () => {
     const store = make({ maxEntries: 3, maxPrincipalShare: 1 });
     for (const id of ['a', 'b', 'c']) expect(await claim(store, call(id), 0)).toEqual(claimed);
