@@ -103,8 +103,9 @@ export class OnceInProgressError extends ConsumeError {
 
 /** What an error of anybody's code says. */
 export function messageOf(error: unknown): string {
-  if (error instanceof Error) return error.message;
-  return typeof error === 'string' ? error : shown(error);
+  // What an error has there is for its maker to say.
+  const said: unknown = error instanceof Error ? error.message : error;
+  return typeof said === 'string' ? said : shown(said);
 }
 
 function shown(value: unknown): string {

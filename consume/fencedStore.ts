@@ -4,6 +4,7 @@ import type { EngineSettings } from './options.ts';
 import { type ConsumerFailure, type ConsumerRecord, failed, failureOf } from './record.ts';
 import { backoffMs } from './retry.ts';
 import type { Lease } from './store.ts';
+import { refusePromise } from './transaction.ts';
 
 /** The store as a run sees it: whatever it commits, it commits only while its lease is still its own. */
 export class FencedStore<E, Tx> {
@@ -26,6 +27,29 @@ export class FencedStore<E, Tx> {
     } catch (error) {
       throw error instanceof ConsumeError ? error : new StoreError('committing', error);
     }
+  }
+
+  /**
+   * Within `commit`: what the application does, with a savepoint of its own, so that of what failed nothing is left.
+   * @returns what it failed with
+   * @throws {StoreError} if it is the store that failed
+   */
+  attempt(what: string, fn: () => unknown): { readonly error: unknown } | undefined {
+    let fault: { readonly error: unknown } | undefined;
+    try {
+      this.settings.store.transaction(() => {
+        try {
+          refusePromise(fn(), what);
+        } catch (error) {
+          fault = { error };
+          throw error;
+        }
+      });
+    } catch (error) {
+      // A StoreError that the application's code threw, maybe of another store, is its failure, if it could be undone.
+      if (fault === undefined || (error instanceof StoreError && error !== fault.error)) throw error;
+    }
+    return fault;
   }
 
   load(id: string): ConsumerRecord | undefined {

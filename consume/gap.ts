@@ -1,10 +1,8 @@
 import type { Position } from '../watch/position.ts';
 import type { ReadOutcome } from '../watch/source.ts';
 import type { Consumer } from './consumer.ts';
-import { StoreError } from './errors.ts';
 import type { FencedStore } from './fencedStore.ts';
 import type { ConsumerRecord } from './record.ts';
-import { refusePromise } from './transaction.ts';
 
 /** The answer of a source that no longer has what was asked for. */
 export type Gap = Extract<ReadOutcome<never>, { kind: 'gap' }>;
@@ -19,7 +17,7 @@ export function applyGapPolicy<E, Tx>(
 ): void {
   const policy = consumer.onGap ?? 'error';
   const { oldest, head } = gap;
-  let fault: unknown;
+  let fault: { readonly error: unknown } | undefined;
   store.commit((tx) => {
     const current = store.load(record.id);
     if (current?.revision !== record.revision) return;
@@ -27,16 +25,11 @@ export function applyGapPolicy<E, Tx>(
     const noted = { ...current, lastGap, gaps: current.gaps + 1 };
     switch (policy) {
       case 'error':
-        fault = new Error(gapText(from, gap));
-        return store.saveFailed(noted, 'GAP', fault, from);
+        fault = { error: new Error(gapText(from, gap)) };
+        return store.saveFailed(noted, 'GAP', fault.error, from);
       case 'restart':
-        try {
-          store.settings.store.transaction(() => refusePromise(consumer.reset?.(tx), `the reset of '${record.id}'`));
-        } catch (error) {
-          if (error instanceof StoreError) throw error;
-          fault = error;
-          return store.saveFailed(current, 'RESET', error, from);
-        }
+        fault = store.attempt(`the reset of '${record.id}'`, () => consumer.reset?.(tx));
+        if (fault !== undefined) return store.saveFailed(current, 'RESET', fault.error, from);
         return store.save({ ...noted, position: oldest, generation: noted.generation + 1 });
       case 'skip-to-oldest':
         return store.save({ ...noted, position: oldest });
@@ -46,7 +39,7 @@ export function applyGapPolicy<E, Tx>(
         policy satisfies never;
     }
   });
-  if (fault !== undefined) store.settings.onError({ kind: 'consumer', consumer: record.id, error: fault });
+  if (fault !== undefined) store.settings.onError({ kind: 'consumer', consumer: record.id, error: fault.error });
 }
 
 function gapText(from: Position, { oldest, head }: Gap): string {

@@ -7,7 +7,6 @@ import type { FencedStore } from './fencedStore.ts';
 import { Flight } from './flight.ts';
 import { applyGapPolicy, type Gap } from './gap.ts';
 import { advanced, type ConsumerRecord, undisturbed } from './record.ts';
-import { refusePromise } from './transaction.ts';
 
 /** What the loop ends with when somebody stops it. */
 const stopped = new Error('the run was stopped');
@@ -38,6 +37,8 @@ export class Run<E, Tx> {
   readonly #afterBatch: () => void;
   /** Asynchronous handlers at work: a slow one holds up its own consumer only. */
   readonly #flights = new Map<string, Flight<E, Tx>>();
+  /** Whose changes the store did not take: nobody waits for them in this run. */
+  readonly #leftOut = new Set<string>();
   #isStopped = false;
   #fault: { readonly error: unknown } | undefined;
   #wake: (() => void) | undefined;
@@ -109,7 +110,7 @@ export class Run<E, Tx> {
       const outcome = await this.#read(group.lowest, batchSize);
       if (outcome.kind === 'events') this.#deliver(group, outcome.events);
       else {
-        for (const record of group.records) this.#onGap(record, group.lowest, outcome);
+        for (const record of group.records) this.#apart(record, () => this.#onGap(record, group.lowest, outcome));
         // Another history has another head; in the one that ended there is nothing left to reach.
         if (outcome.head.epoch !== goal.epoch) {
           goal = outcome.head;
@@ -128,7 +129,7 @@ export class Run<E, Tx> {
     const records: ConsumerRecord[] = [];
     for (const record of store.list(name)) {
       const consumer = consumers.get(record.id);
-      if (consumer === undefined || this.#flights.has(record.id)) continue;
+      if (consumer === undefined || this.#flights.has(record.id) || this.#leftOut.has(record.id)) continue;
       if (record.status !== 'booting' && record.status !== 'active') continue;
       const next = consumer.mode === 'to-head' ? 'finished' : 'active';
       if (next === record.status || !hasReached(record.position, goal)) records.push(record);
@@ -164,7 +165,21 @@ export class Run<E, Tx> {
           this.#afterBatch();
           this.#wake?.();
         });
-      } else this.#handle(consumer, record, own);
+      } else this.#apart(record, () => this.#handle(consumer, record, own));
+    }
+  }
+
+  /**
+   * What the store does not take of one consumer, such as a row that a deferred constraint refuses with the commit, is what the
+   * run ends with, but not before the others have had their turn.
+   */
+  #apart(record: ConsumerRecord, change: () => void): void {
+    try {
+      change();
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      this.#fault ??= { error };
+      this.#leftOut.add(record.id);
     }
   }
 
@@ -173,7 +188,6 @@ export class Run<E, Tx> {
    * savepoint, so that of the one that failed nothing is left.
    */
   #handle(consumer: TransactionalConsumer<E, Tx>, record: ConsumerRecord, events: readonly Positioned<E>[]): void {
-    const { store } = this.#store.settings;
     let handled = 0;
     let fault: { readonly error: unknown } | undefined;
     this.#store.commit((tx) => {
@@ -181,13 +195,8 @@ export class Run<E, Tx> {
       if (current?.revision !== record.revision) return;
       let next = current;
       for (const { event, position } of events) {
-        try {
-          store.transaction(() => refusePromise(consumer.handle(event, position, tx), `the handler of '${record.id}'`));
-        } catch (error) {
-          if (error instanceof StoreError) throw error;
-          fault = { error };
-          return this.#store.saveFailed(next, 'HANDLER', error, position);
-        }
+        fault = this.#store.attempt(`the handler of '${record.id}'`, () => consumer.handle(event, position, tx));
+        if (fault !== undefined) return this.#store.saveFailed(next, 'HANDLER', fault.error, position);
         next = advanced(next, position);
         handled += 1;
       }
@@ -206,7 +215,7 @@ export class Run<E, Tx> {
       if (!consumers.has(record.id) || (status !== 'booting' && status !== 'active')) continue;
       if (position === undefined || position.epoch !== head.epoch || position.offset <= head.offset) continue;
       const outcome = await this.#read(position, 1);
-      if (outcome.kind === 'gap') this.#onGap(record, position, outcome);
+      if (outcome.kind === 'gap') this.#apart(record, () => this.#onGap(record, position, outcome));
     }
   }
 

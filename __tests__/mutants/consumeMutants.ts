@@ -42,9 +42,9 @@ export const consumeMutants: readonly Mutant[] = [
     workload: consuming,
     patches: [
       {
-        file: run,
-        find: 'store.transaction(() => refusePromise(consumer.handle',
-        replace: '((handle: any) => handle())(() => refusePromise(consumer.handle',
+        file: 'consume/fencedStore.ts',
+        find: 'this.settings.store.transaction(() => {\n        try {',
+        replace: '((handle: any) => handle())(() => {\n        try {',
       },
     ],
   },
@@ -54,8 +54,8 @@ export const consumeMutants: readonly Mutant[] = [
     patches: [
       {
         file: run,
-        find: "return this.#store.saveFailed(next, 'HANDLER', error, position);",
-        replace: "return this.#store.saveFailed(advanced(next, position), 'HANDLER', error, position);",
+        find: "this.#store.saveFailed(next, 'HANDLER', fault.error, position);",
+        replace: "this.#store.saveFailed(advanced(next, position), 'HANDLER', fault.error, position);",
       },
     ],
   },
