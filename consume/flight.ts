@@ -52,8 +52,8 @@ export class Flight<E, Tx> {
         if (error !== aborted) this.#saveFailure(expected, error, position);
         return;
       }
-      // What was done counts although somebody may have paused the consumer meanwhile.
-      if (!isSavedFirst) expected = this.#advance(expected, position, false);
+      // What was done counts although somebody may have paused the consumer meanwhile; and it ends a row of failures.
+      if (!isSavedFirst || expected.attempt > 0) expected = this.#advance(expected, position, false);
       onHandled();
       if (expected === undefined || expected.status !== record.status) return;
     }

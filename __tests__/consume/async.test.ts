@@ -93,6 +93,28 @@ test.each([
   expect([...first.calls, ...second.calls].map(({ event }) => event)).toEqual(all);
 });
 
+test.each(modes)(
+  '%s: a success ends a row of failures, so that the next one waits no longer than a first',
+  async (effects) => {
+    await using stage = new Stage();
+    const source = new MemorySource<number>();
+    const store = new MemoryCheckpointStore();
+    const attempts: number[] = [];
+    let failures = 2;
+    const handle = async (_event: number, _position: unknown, { attempt }: HandlerContext) => {
+      attempts.push(attempt);
+      if (failures-- > 0) throw new Error('not yet');
+    };
+    const engine = stage.engine({ source, store, consumers: [{ id: 'a', effects, handle }] });
+    source.append(1, 2, 3, 4);
+    engine.follow();
+    await engine.boot();
+    for (let n = 0; n < 2; n++) await stage.advance(2_000);
+    expect(attempts.slice(0, 4)).toEqual([0, 1, 2, 0]);
+    expect(store.load('default', 'a')).toMatchObject({ position: { offset: 4 }, attempt: 0 });
+  },
+);
+
 test('a slow handler holds up nobody but itself, also for events that come while it is at work', async () => {
   await using stage = new Stage();
   const source = new MemorySource<number>();
