@@ -93,8 +93,8 @@ class ConsumerEngine<E, Tx> implements Engine {
 
   follow(): () => void {
     this.#assertOpen();
+    if (this.#followers === 0) this.#endFollowing = this.#settings.source.onAppend(() => this.#followOn());
     this.#followers += 1;
-    if (this.#followers === 1) this.#endFollowing = this.#settings.source.onAppend(() => this.#followOn());
     this.#followOn();
     let isStopped = false;
     return () => {

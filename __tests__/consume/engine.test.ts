@@ -268,6 +268,27 @@ describe('following', () => {
     await engine.close();
   });
 
+  test('a source that refuses to be listened to is followed once it lets itself', async () => {
+    await using stage = new Stage();
+    const source = new MemorySource<number>();
+    const seen: number[] = [];
+    const consumer = { id: 'a', handle: (event: number) => void seen.push(event) };
+    const engine = stage.engine({ source, store: new MemoryCheckpointStore(), consumers: [consumer] });
+    await engine.boot();
+    const listen = source.onAppend.bind(source);
+    source.onAppend = () => {
+      throw new Error('closed');
+    };
+    expect(() => engine.follow()).toThrow('closed');
+    source.onAppend = listen;
+    const stop = engine.follow();
+    source.append(1);
+    await settled();
+    expect([seen, source.listeners]).toEqual([[1], 1]);
+    stop();
+    expect(source.listeners).toBe(0);
+  });
+
   test('a source that does not answer keeps nobody from closing', async () => {
     await using stage = new Stage();
     const source = new MemorySource<number>();
