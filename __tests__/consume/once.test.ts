@@ -111,6 +111,15 @@ describe.each(storeCases)('the ledger over $name', ({ open }) => {
     });
   });
 
+  test('a claim from the distant future, as after a clock that was wrong, is begun anew, at least once', async () => {
+    using under = open();
+    const clock = new VirtualClock(settled);
+    const wrong = Object.assign(Object.create(clock), { wallNow: () => clock.wallNow() + 86_400_000 });
+    const options = { mode: 'at-least-once', leaseMs: 100 } as const;
+    void onceAsync(under.store, 's', '1', { ...options, clock: wrong }, () => new Promise<number>(() => undefined));
+    expect(await onceAsync(under.store, 's', '1', { ...options, clock }, () => 1)).toMatchObject({ ran: true });
+  });
+
   test('what is pruned is forgotten, and nothing younger is', async () => {
     using under = open();
     const clock = new VirtualClock(settled);
