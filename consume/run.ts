@@ -6,6 +6,7 @@ import { SourceError, StoreError } from './errors.ts';
 import type { FencedStore } from './fencedStore.ts';
 import { Flight } from './flight.ts';
 import { applyGapPolicy, type Gap } from './gap.ts';
+import { endOf, type Group, groupOf } from './group.ts';
 import { advanced, type ConsumerRecord, undisturbed } from './record.ts';
 
 /** What the loop ends with when somebody stops it. */
@@ -17,12 +18,6 @@ export interface Due {
   update(): void;
   /** Milliseconds until the next retry; undefined if there is none. */
   untilDue(): number | undefined;
-}
-
-/** Consumers that can share a read: of one history, all of them at `lowest` or ahead of it. */
-interface Group {
-  readonly lowest: Position;
-  readonly records: readonly ConsumerRecord[];
 }
 
 /**
@@ -108,7 +103,7 @@ export class Run<E, Tx> {
         continue;
       }
       const outcome = await this.#read(group.lowest, batchSize);
-      if (outcome.kind === 'events') this.#deliver(group, outcome.events);
+      if (outcome.kind === 'events') this.#deliver(group, outcome.events, outcome.through);
       else {
         for (const record of group.records) this.#apart(record, () => this.#onGap(record, group.lowest, outcome));
         // Another history has another head; in the one that ended there is nothing left to reach.
@@ -147,8 +142,9 @@ export class Run<E, Tx> {
     });
   }
 
-  #deliver(group: Group, events: readonly Positioned<E>[]): void {
-    checkOrder(group.lowest, events);
+  #deliver(group: Group, events: readonly Positioned<E>[], through: Position | undefined): void {
+    const end = endOf(group.lowest, events, through);
+    if (events.length === 0) for (const record of group.records) this.#apart(record, () => this.#pass(record, end));
     for (const record of group.records) {
       const from = events.findIndex(({ position }) => position.offset > (record.position?.offset ?? 0));
       const consumer = this.#store.settings.consumers.get(record.id);
@@ -207,6 +203,15 @@ export class Run<E, Tx> {
       this.#store.settings.onError({ kind: 'consumer', consumer: record.id, error: fault.error });
   }
 
+  /** There is nothing for it up to there. */
+  #pass(record: ConsumerRecord, position: Position): void {
+    this.#store.commit(() => {
+      const current = this.#store.load(record.id);
+      if (current?.revision === record.revision && !hasReached(current.position, position))
+        this.#store.save({ ...current, position });
+    });
+  }
+
   /** A position of this history that it has not come to yet: what was there got lost, as after a restored backup. */
   async #checkBeyond(head: Position): Promise<void> {
     const { store, name, consumers } = this.#store.settings;
@@ -262,34 +267,5 @@ export class Run<E, Tx> {
     } finally {
       this.#abandon = undefined;
     }
-  }
-}
-
-/** Who of a status is behind the head; undefined if nobody is. Those of another history are a group of their own. */
-function groupOf(records: readonly ConsumerRecord[], status: 'active' | 'booting', head: Position): Group | undefined {
-  let lowest: Position | undefined;
-  for (const { status: its, position } of records) {
-    if (its !== status || position === undefined || hasReached(position, head)) continue;
-    // Of whichever history: the group is of the same.
-    if (lowest === undefined || position.offset < lowest.offset) lowest = position;
-  }
-  if (lowest === undefined) return undefined;
-  const { epoch } = lowest;
-  const group = records.filter(
-    (r) => r.status === status && r.position?.epoch === epoch && !hasReached(r.position, head),
-  );
-  return { lowest, records: group };
-}
-
-/** @throws {SourceError} for what would make a consumer skip, repeat, or wait forever */
-function checkOrder(after: Position, events: readonly Positioned<unknown>[]): void {
-  const from = `${after.epoch}:${after.offset}`;
-  if (events.length === 0) throw new SourceError(`expected events after ${from}, which is before the head; got none`);
-  let last = after.offset;
-  for (const { position } of events) {
-    if (position.epoch !== after.epoch || position.offset <= last) {
-      throw new SourceError(`expected events in order after ${from}, got ${position.epoch}:${position.offset}`);
-    }
-    last = position.offset;
   }
 }

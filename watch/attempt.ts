@@ -91,9 +91,9 @@ class LocalAttempt<E> {
     this.#sink = sink;
     const wanted = keys === undefined ? undefined : new Set(keys);
     this.#isWanted = (event) => wanted === undefined || (key !== undefined && wanted.has(key(event)));
-    this.#stopListening = source.onAppend(() => this.#schedule());
     const isRecovered = since !== undefined && source.read(since, 1).kind === 'events';
     this.#cursor = isRecovered ? since : source.head();
+    this.#stopListening = source.onAppend(() => this.#schedule()); // last: what throws above leaves nobody listening
     // Not before whoever opened this knows what it has opened.
     queueMicrotask(() => {
       this.#isScheduled = false;
@@ -139,10 +139,11 @@ class LocalAttempt<E> {
     }
     const last = outcome.events.at(-1)?.position;
     if (last === undefined) {
-      const head = this.#source.head();
-      if (head.offset === this.#cursor.offset) return;
-      this.#cursor = head;
-      this.#sink.onMessage({ type: 'progress', position: head });
+      // Not the source's head: another process may have published since.
+      const { through } = outcome;
+      if (through === undefined || through.offset === this.#cursor.offset) return;
+      this.#cursor = through;
+      this.#sink.onMessage({ type: 'progress', position: through });
       return;
     }
     this.#cursor = last;

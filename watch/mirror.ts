@@ -77,7 +77,10 @@ class HistoryMirror<E> implements Mirror<E> {
     const extent = { epoch: this.#head.epoch, floor: this.#floor, head: this.#head.offset };
     const start = startOfRead(extent, after, limit);
     if (typeof start !== 'number') return start;
-    return { kind: 'events', events: this.#history.slice(this.#firstAfter(start), limit) };
+    const first = this.#firstAfter(start);
+    const events = this.#history.slice(first, limit);
+    const isAll = first + events.length === this.#history.size;
+    return { kind: 'events', events, ...(isAll && { through: this.#head }) };
   }
 
   onAppend(listener: () => void): () => void {

@@ -8,11 +8,16 @@ export interface Positioned<E> {
 
 /**
  * What a source answers to `read`. `events` continue without a gap where the reader stood; there may be fewer than asked
- * for, and none at the head. `gap` means that the history no longer holds what follows the reader's position, or that the
+ * for, and none at the head. With `through` they are all there is up to there: what is missing before it was filtered, or never
+ * told to a mirror, and a reader may go on from there. `gap` means that the history no longer holds what follows the reader's position, or that the
  * position is of another epoch or beyond the head: something was missed that cannot be had.
  */
 export type ReadOutcome<E> =
-  | { readonly kind: 'events'; readonly events: readonly Positioned<E>[] }
+  | {
+      readonly kind: 'events';
+      readonly events: readonly Positioned<E>[];
+      readonly through?: Position | undefined;
+    }
   | {
       readonly kind: 'gap';
       /** Reading after it gives everything that is still held: one before the oldest event. */

@@ -110,7 +110,7 @@ export class TopicHub<E> {
       return true;
     }
     if (outcome.events.length === 0) {
-      this.#atHead();
+      this.#atHead(outcome.through);
       return false;
     }
     for (let rest = outcome.events; rest.length > 0 && this.#live.size > 0; ) {
@@ -134,11 +134,10 @@ export class TopicHub<E> {
   }
 
   /** The source may have moved on without an event, as a mirror does; and those with a filter are told now and then. */
-  #atHead(): void {
-    const head = this.#source.head();
-    if (head.offset > this.#cursor.offset) {
-      this.#cursor = head;
-      this.#fellBehind(this.#live.sendProgress(head, 'all'));
+  #atHead(through = this.#cursor): void {
+    if (through.offset > this.#cursor.offset) {
+      this.#cursor = through;
+      this.#fellBehind(this.#live.sendProgress(through, 'all'));
     } else if (this.#live.hasFiltered) this.#armProgress();
   }
 
@@ -162,7 +161,7 @@ export class TopicHub<E> {
     try {
       await subscriber.writable.waitForWriteReady();
       while (subscriber.turn === turn && subscriber.writable.isWritable()) {
-        if (this.#step(subscriber)) return this.#join(subscriber);
+        if (this.#step(subscriber) && this.#join(subscriber)) return;
         await pause(subscriber);
         await subscriber.writable.waitForWriteReady();
       }
@@ -188,8 +187,12 @@ export class TopicHub<E> {
       this.#reset(subscriber, outcome.head);
       return false;
     }
-    const { events } = outcome;
-    if (events.length === 0) return true;
+    const { events, through = subscriber.cursor } = outcome;
+    if (events.length === 0) {
+      // Not the source's head: another process may have published since.
+      subscriber.cursor = through;
+      return true;
+    }
     const length = chunkLength(events, this.#options);
     const last = events[Math.max(length, 1) - 1];
     if (last === undefined) return true;
@@ -215,17 +218,23 @@ export class TopicHub<E> {
     subscriber.writable.write(Ok({ type: 'reset', position }));
   }
 
-  /** Makes one that has come to the head live. */
-  #join(subscriber: Subscriber<E>): void {
-    const head = this.#source.head();
-    subscriber.cursor = head;
-    if (subscriber.told.offset < head.offset) {
-      subscriber.told = head;
-      subscriber.writable.write(Ok({ type: 'progress', position: head }));
-    }
+  /**
+   * Makes one that has come to the head live.
+   * @returns false if it has to read on
+   */
+  #join(subscriber: Subscriber<E>): boolean {
     this.#flush(); // those that are live already must stand where this one does
-    if (this.#live.size === 0) this.#cursor = head;
+    if (!this.#all.has(subscriber)) return true;
+    const { cursor } = subscriber;
+    if (this.#live.size === 0) this.#cursor = cursor;
+    // Something was published while they were sent what they lacked, by whoever that made do so.
+    if (cursor.epoch !== this.#cursor.epoch || cursor.offset !== this.#cursor.offset) return false;
     this.#live.add(subscriber);
+    if (subscriber.told.offset < cursor.offset) {
+      subscriber.told = cursor;
+      subscriber.writable.write(Ok({ type: 'progress', position: cursor }));
+    }
+    return true;
   }
 }
 

@@ -131,10 +131,10 @@ describe('a mirror', () => {
     const { mirror } = mirrored();
     mirror.append([event(12), event(15)], at(20));
     expect(mirror.head()).toEqual(at(20));
-    expect(mirror.read(at(10), 10)).toEqual({ kind: 'events', events: [event(12), event(15)] });
-    expect(mirror.read(at(12), 10)).toEqual({ kind: 'events', events: [event(15)] });
-    expect(mirror.read(at(13), 1)).toEqual({ kind: 'events', events: [event(15)] });
-    expect(mirror.read(at(20), 10)).toEqual({ kind: 'events', events: [] });
+    expect(mirror.read(at(10), 10)).toEqual({ kind: 'events', events: [event(12), event(15)], through: at(20) });
+    expect(mirror.read(at(10), 1)).toEqual({ kind: 'events', events: [event(12)] });
+    expect(mirror.read(at(13), 1)).toEqual({ kind: 'events', events: [event(15)], through: at(20) });
+    expect(mirror.read(at(15), 10)).toEqual({ kind: 'events', events: [], through: at(20) });
     expect(mirror.read(at(9), 10)).toEqual({ kind: 'gap', oldest: at(10), head: at(20) });
     mirror.append([], at(21));
     mirror.append([event(22), event(23)], at(23));

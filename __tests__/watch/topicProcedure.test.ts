@@ -256,9 +256,33 @@ test('keys of a topic whose events have none are refused', () =>
     expect(heard).toEqual([{ code: 'NO_KEYS' }]);
   }));
 
+test('who comes to the head while those that are there make others publish has those events, too', async () => {
+  let publish: (() => void) | undefined;
+  const key = (event: DocEvent) => {
+    publish?.();
+    return event.key;
+  };
+  await using({ key }, async (served) => {
+    subscribe(served, { keys: ['a'] });
+    await served.h.settled();
+    served.forgetWatchers();
+    served.publish(1);
+    publish = () => {
+      publish = undefined;
+      served.publish(2);
+    };
+    const { numbers } = subscribe(served);
+    await served.h.settled();
+    expect(numbers()).toEqual([2]);
+  });
+});
+
 test('one event goes to all who are at the head in one encoding, and to nobody twice', () =>
   using({}, async (served) => {
-    const all = Array.from({ length: 20 }, () => subscribe(served));
+    // Peers that do not speak `compact` get an encoding each.
+    const all = Array.from({ length: 20 }, () =>
+      subscribe(served, {}, served.client({ extensions: allExtensions }).client),
+    );
     await served.h.settled();
     let reads = 0;
     const event = {

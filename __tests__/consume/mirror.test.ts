@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest';
+import { MemoryCheckpointStore } from '../../consume/memoryStore.ts';
+import { createMirror } from '../../watch/mirror.ts';
+import type { Position } from '../../watch/position.ts';
+import { Stage, settled } from './support/stage.ts';
+
+const at = (offset: number): Position => ({ epoch: 'E', offset });
+const event = (offset: number) => ({ position: at(offset), event: offset });
+
+test('positions without an event, which somebody filtered, are passed', async () => {
+  await using stage = new Stage();
+  const mirror = createMirror<number>({ clock: stage.clock });
+  mirror.reset(at(0));
+  mirror.append([event(2), event(4)], at(7));
+  const seen: number[] = [];
+  const store = new MemoryCheckpointStore();
+  const engine = stage.engine({
+    source: mirror,
+    store,
+    consumers: [
+      { id: 'a', handle: (n) => void seen.push(n) },
+      { id: 'slow', effects: 'at-least-once', handle: () => settled() },
+    ],
+    batchSize: 1,
+  });
+  expect(await engine.boot()).toEqual({ outcome: 'done', handled: 4 });
+  expect(await engine.status()).toMatchObject([
+    { id: 'a', status: 'active', position: at(7) },
+    { id: 'slow', status: 'active', position: at(7) },
+  ]);
+  engine.follow();
+  mirror.append([], at(9));
+  await engine.reached(at(9), { timeoutMs: 1_000 });
+  mirror.append([event(10)], at(10));
+  await engine.reached(at(10), { timeoutMs: 1_000 });
+  expect(seen).toEqual([2, 4, 10]);
+  await engine.close();
+  mirror.close();
+});
