@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import { createClient } from '../../../router/client.ts';
+import { allExtensions } from '../../support/extensions.ts';
 import { type DocServices, serveDocs } from './served.ts';
 
 /**
@@ -11,7 +12,7 @@ export async function publishToMany(subscribers: number, sessions: number, event
   const got = new Uint32Array(subscribers);
   const sums = new Float64Array(subscribers);
   for (let s = 0; s < sessions; s++) {
-    const client = createClient<DocServices>(served.h.client());
+    const client = createClient<DocServices>(served.h.client({ extensions: allExtensions }));
     for (let i = s; i < subscribers; i += sessions) {
       const { resReadable } = client.docs.changes.subscribe(i % 4 === 0 ? { keys: ['a'] } : {});
       void (async () => {
