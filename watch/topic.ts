@@ -1,5 +1,6 @@
 import { type CancelTimer, type Clock, type Infer, type PayloadSchema, systemClock } from '../router/index.ts';
-import { OtherEpochError, WatchClosedError } from './errors.ts';
+import { Backoff } from './backoff.ts';
+import { OtherEpochError, TransactionError, WatchClosedError } from './errors.ts';
 import { createEventCheck } from './eventCheck.ts';
 import { startOfRead } from './extent.ts';
 import { Listeners } from './listeners.ts';
@@ -52,6 +53,7 @@ class StoredTopic<E> implements Topic<E> {
   /** What everybody was told last. */
   #announced: Extent;
   #isSettling = false;
+  readonly #whenBusy: Backoff;
   #cancelPoll: CancelTimer | undefined;
   #isClosed = false;
 
@@ -60,6 +62,7 @@ class StoredTopic<E> implements Topic<E> {
     this.#store = store;
     this.#keep = keep;
     this.#clock = clock;
+    this.#whenBusy = new Backoff(clock);
     this.#check = createEventCheck(event);
     this.#settled = store.extent();
     this.#announced = this.#settled;
@@ -75,7 +78,11 @@ class StoredTopic<E> implements Topic<E> {
     for (const event of events) this.#check(event);
     if (events.length === 0) return this.head();
     const position = this.#store.append(events, this.#clock.wallNow(), this.#keep);
-    this.#settle();
+    try {
+      this.#settle();
+    } catch {
+      this.#lookLater(); // It is published, and must not be published again for not having been told of.
+    }
     return position;
   }
 
@@ -111,6 +118,7 @@ class StoredTopic<E> implements Topic<E> {
     this.#isClosed = true;
     this.#cancelPoll?.();
     this.#cancelPoll = undefined;
+    this.#whenBusy.cancel();
     this.#listeners.clear();
     this.#waiters.end(new WatchClosedError('reaching a position'));
   }
@@ -122,7 +130,11 @@ class StoredTopic<E> implements Topic<E> {
 
   /** Tells what has been committed; of what has not, as soon as it is known what becomes of it. */
   #settle(): void {
-    if (!this.#store.isUnsettled()) return this.#announce();
+    if (this.#store.isUnsettled()) this.#lookLater();
+    else this.#announce();
+  }
+
+  #lookLater(): void {
     if (this.#isSettling) return;
     this.#isSettling = true;
     queueMicrotask(() => this.#lookAgain());
@@ -135,15 +147,16 @@ class StoredTopic<E> implements Topic<E> {
         this.#cancelPoll = this.#clock.after(SETTLE_POLL_MS, () => this.#lookAgain());
         return;
       }
-      this.#isSettling = false;
-      this.#cancelPoll = undefined;
       this.#trim();
       this.#announce();
-    } catch {
-      // The handle was closed under the topic, and this is nobody's call: whoever calls next meets the error.
-      this.#isSettling = false;
-      this.#cancelPoll = undefined;
+      this.#whenBusy.reset();
+    } catch (error) {
+      // The database is busy with another process; unless the handle was closed under the topic: this is nobody's call, and
+      // whoever calls next meets the error.
+      if (!(error instanceof TransactionError)) return this.#whenBusy.failed(() => this.#lookAgain());
     }
+    this.#isSettling = false;
+    this.#cancelPoll = undefined;
   }
 
   /** What a transaction of the application has added, it could not drop the oldest for. */

@@ -1,11 +1,11 @@
 import { Type } from '@sinclair/typebox';
 import Database from 'libsql';
 import { describe, expect, test } from 'vitest';
-import { inTransaction } from '../../watch/sqlite.ts';
+import { inTransaction, type SqliteDatabase } from '../../watch/sqlite.ts';
 import { SqliteTopicStore } from '../../watch/sqliteStore.ts';
 import { createTopic } from '../../watch/topic.ts';
 import { quietClock } from './support/clock.ts';
-import { databaseStores, type OpenStore, stores } from './support/stores.ts';
+import { databaseStores, type OpenStore, stores, temporaryFolder } from './support/stores.ts';
 
 const all = { events: Number.POSITIVE_INFINITY, ageMs: Number.POSITIVE_INFINITY };
 const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => ({ n: from + i }));
@@ -66,6 +66,47 @@ describe.each(stores)('a topic store: $name', ({ open }) => {
     close();
   });
 });
+
+test.each(['inside a transaction', 'outside of one'])(
+  'what was published %s while another process keeps the database to itself is told when it is over, and does not fail',
+  async (where) => {
+    const folder = temporaryFolder();
+    const [own, other] = [new Database(`${folder.path}/a.db`), new Database(`${folder.path}/a.db`)];
+    let isOtherDue = false;
+    // Comes right after our commit.
+    const db: SqliteDatabase = {
+      prepare: (sql) => own.prepare(sql),
+      exec(sql) {
+        own.exec(sql);
+        if (sql !== 'COMMIT' || !isOtherDue) return;
+        isOtherDue = false;
+        other.exec('BEGIN EXCLUSIVE');
+      },
+    };
+    const clock = quietClock();
+    const topic = createTopic({
+      event: Type.Object({ n: Type.Number() }),
+      store: new SqliteTopicStore(db, { name: 'a' }),
+      clock,
+    });
+    let told = 0;
+    topic.onAppend(() => {
+      told += 1;
+    });
+    isOtherDue = true;
+    const publish = () => topic.publish({ n: 1 });
+    const { offset } = where === 'outside of one' ? publish() : inTransaction(db, publish);
+    expect([offset, told]).toEqual([1, 0]);
+    await clock.advance(1_000);
+    expect(told).toBe(0);
+    other.exec('ROLLBACK');
+    await clock.advance(2_000);
+    expect([told, topic.head().offset, clock.pendingTimers]).toEqual([1, 1, 0]);
+    topic.close();
+    for (const handle of [own, other]) handle.close();
+    folder.remove();
+  },
+);
 
 describe.each(databaseStores)('a topic in a database: $name', ({ open }) => {
   const Event = Type.Object({ n: Type.Number() });
