@@ -142,6 +142,7 @@ export class Loader<T> {
   }
 
   #failed(error: unknown): void {
+    if (this.#isStopped) return; // by what has used the result
     this.#owed = 'retry';
     this.#backoff.failed(() => this.#begin());
     this.#handler.onLoadFailed(error);

@@ -69,6 +69,11 @@ function settle(options: ValueOptions, clock: Clock): CoreOptions {
   return { clock, resyncMs, loadTimeoutMs };
 }
 
+function held({ maxHeldEvents = 10_000 }: { maxHeldEvents?: number | undefined }): number {
+  if (maxHeldEvents >= 0) return maxHeldEvents;
+  throw new InvalidArgumentError(`expected maxHeldEvents of 0 or more, got ${maxHeldEvents}`);
+}
+
 /** A watch over a feed, begun. */
 export function watchFeed<E, V>(
   feed: (handler: FollowHandler<E>) => Feed,
@@ -78,13 +83,7 @@ export function watchFeed<E, V>(
   const options = settle(mode, clock);
   const watch =
     'apply' in mode && mode.apply !== undefined
-      ? new DeltaWatch(
-          feed,
-          mode.load,
-          mode.apply,
-          { ...options, maxHeldEvents: mode.maxHeldEvents ?? 10_000 },
-          mode.since,
-        )
+      ? new DeltaWatch(feed, mode.load, mode.apply, { ...options, maxHeldEvents: held(mode) }, mode.since)
       : // The cast: a mode without apply is the other one.
         new NotificationWatch(feed, (mode as NotificationMode<V>).load, options, mode.since);
   watch.start();

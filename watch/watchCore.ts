@@ -89,8 +89,10 @@ export abstract class WatchCore<E, V, L> implements Watch<V>, FollowHandler<E>, 
   #current: { readonly value: V; readonly position: Position | undefined } | undefined;
   #subscription: 'none' | 'ready' | 'lost' = 'none';
   #hasSubscribed = false;
-  #isFailing = false;
+  /** The load that was made last failed. */
+  #failure: { readonly error: unknown } | undefined;
   #end: 'refused' | 'closed' | undefined;
+  /** What the subscription ended with. */
   #error: unknown;
   #told: WatchState = 'connecting';
   #cancelResync: CancelTimer | undefined;
@@ -127,7 +129,7 @@ export abstract class WatchCore<E, V, L> implements Watch<V>, FollowHandler<E>, 
     return this.#current?.position;
   }
   get error(): unknown {
-    return this.#error;
+    return this.#error ?? this.#failure?.error;
   }
   protected get hasValue(): boolean {
     return this.#current !== undefined;
@@ -137,7 +139,7 @@ export abstract class WatchCore<E, V, L> implements Watch<V>, FollowHandler<E>, 
     if (this.#end !== undefined) return this.#end;
     const isReady = this.#subscription === 'ready';
     if (this.#current === undefined) return isReady ? 'loading' : 'connecting';
-    if (!isReady || this.#isFailing) return 'stale';
+    if (!isReady || this.#failure !== undefined) return 'stale';
     return this.isBehind ? 'loading' : 'live';
   }
 
@@ -160,6 +162,7 @@ export abstract class WatchCore<E, V, L> implements Watch<V>, FollowHandler<E>, 
   onReady(beginning: Beginning, position: Position): void {
     if (this.#end !== undefined) return;
     this.#subscription = 'ready';
+    this.#error = undefined;
     this.heard = position;
     if (this.#hasSubscribed) this.stats.resubscribes += 1;
     if (beginning === 'gap') {
@@ -187,6 +190,7 @@ export abstract class WatchCore<E, V, L> implements Watch<V>, FollowHandler<E>, 
   }
 
   onLost(error: ErrorPayload | undefined): void {
+    if (this.#end !== undefined) return;
     this.#subscription = 'lost';
     this.#error = error;
     this.loader.hold();
@@ -194,6 +198,7 @@ export abstract class WatchCore<E, V, L> implements Watch<V>, FollowHandler<E>, 
   }
 
   onRefused({ message }: ErrorPayload): void {
+    if (this.#end !== undefined) return;
     const error = new NotAuthorizedError(message);
     this.#error = error;
     this.#finish('refused', error, error);
@@ -206,15 +211,13 @@ export abstract class WatchCore<E, V, L> implements Watch<V>, FollowHandler<E>, 
 
   onLoaded(result: L): void {
     this.loaded(result);
-    this.#isFailing = false;
-    this.#error = undefined;
+    this.#failure = undefined;
     this.changed();
   }
 
   onLoadFailed(error: unknown): void {
     this.stats.failedLoads += 1;
-    this.#isFailing = true;
-    this.#error = error;
+    this.#failure = { error };
     this.changed();
   }
 

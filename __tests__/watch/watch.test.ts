@@ -156,11 +156,12 @@ describe('a watch that is notified', () => {
     source.fail();
     await settle();
     expect([watched.state, source.attempts.length]).toEqual(['stale', 1]);
+    expect(watched.error).toMatchObject({ code: 'UNEXPECTED_DISCONNECT' });
     await clock.advance(200);
     expect(source.attempts.at(-1)?.request).toEqual({ since: at(3) });
     source.ready(3, true);
     await settle();
-    expect([watched.state, made.length]).toEqual(['live', before]);
+    expect([watched.state, watched.error, made.length]).toEqual(['live', undefined, before]);
     expect(watched.stats).toMatchObject({ resubscribes: 1, unrecoveredResubscribes: 0, resets: 0 });
     watched.dispose();
   });
@@ -265,6 +266,27 @@ describe('a watch that is notified', () => {
     last()?.resolve('two');
     await settle();
     expect([watched.state, watched.value, watched.error]).toEqual(['live', 'two', undefined]);
+    watched.dispose();
+  });
+
+  test('why it is not live is said of loads and of the subscription, each until it works', async () => {
+    const { source, watched, last, clock } = await notified();
+    source.ready(0);
+    await settle();
+    last()?.reject(new Error('disk'));
+    await settle();
+    expect([watched.state, watched.error]).toMatchObject(['loading', { message: 'disk' }]);
+    await clock.advance(200);
+    source.fail();
+    await settle();
+    last()?.resolve('one');
+    await settle();
+    expect([watched.value, watched.state]).toEqual(['one', 'stale']);
+    expect(watched.error).toMatchObject({ code: 'UNEXPECTED_DISCONNECT' });
+    await clock.advance(200);
+    source.ready(0, true);
+    await settle();
+    expect([watched.state, watched.error]).toEqual(['live', undefined]);
     watched.dispose();
   });
 
@@ -565,6 +587,23 @@ describe('a watch of deltas', () => {
     watched.dispose();
   });
 
+  test('that is disposed of by what it applies leaves nothing, though that throws', async () => {
+    const dispose: (() => void)[] = [];
+    const apply = () => {
+      for (const end of dispose) end();
+      throw new Error('no');
+    };
+    const { source, watched, last, clock } = await folded({ apply });
+    dispose.push(() => watched.dispose());
+    source.ready(0);
+    await settle();
+    source.events(1);
+    await settle();
+    last()?.resolve({ value: [], position: at(0) });
+    await settle();
+    expect([watched.state, clock.pendingTimers]).toEqual(['closed', 0]);
+  });
+
   test('says what is wrong with its options', () => {
     const clock = quietClock();
     const load = () => 1;
@@ -572,6 +611,9 @@ describe('a watch of deltas', () => {
     expect(() => watch(topic, { load, resyncMs: 0, clock })).toThrow('expected resyncMs of more than 0, got 0');
     expect(() => watch(topic, { load, loadTimeoutMs: Number.NaN, clock })).toThrow('expected loadTimeoutMs');
     expect(() => watch(topic, { load, keys: ['a'], clock })).toThrow('expected key beside keys');
+    const deltas = { load: () => ({ value: 1, position: topic.head() }), apply: (value: number) => value, clock };
+    expect(() => watch(topic, { ...deltas, maxHeldEvents: -1 })).toThrow('expected maxHeldEvents of 0 or more, got -1');
+    expect(() => watch(topic, { ...deltas, maxHeldEvents: Number.NaN })).toThrow('expected maxHeldEvents');
   });
 });
 
@@ -599,6 +641,7 @@ test('a topic in this process is watched like one elsewhere', async () => {
 });
 
 test('a topic in this process that cannot be read for a while is read on from where it was', async () => {
+  let listeners = 0;
   const clock = quietClock();
   const topic = createTopic({ event: DocEvent, clock });
   let isBroken = false;
@@ -608,7 +651,14 @@ test('a topic in this process that cannot be read for a while is read on from wh
       if (isBroken) throw new Error('disk I/O error');
       return topic.read(...args);
     },
-    onAppend: (listener: () => void) => topic.onAppend(listener),
+    onAppend(listener: () => void) {
+      listeners += 1;
+      const stop = topic.onAppend(listener);
+      return () => {
+        listeners -= 1;
+        stop();
+      };
+    },
     reached: (...args: Parameters<typeof topic.reached>) => topic.reached(...args),
     close: () => topic.close(),
   };
@@ -621,7 +671,7 @@ test('a topic in this process that cannot be read for a while is read on from wh
   isBroken = true;
   topic.publish({ key: 'a', n: 1 });
   await clock.advance(1_000);
-  expect([watched.state, watched.error]).toMatchObject(['stale', { message: 'disk I/O error' }]);
+  expect([watched.state, watched.error, listeners]).toMatchObject(['stale', { message: 'disk I/O error' }, 0]);
   isBroken = false;
   await clock.advance(15_000);
   expect([watched.value, watched.state, watched.stats.loads]).toEqual([[1], 'live', 1]);
