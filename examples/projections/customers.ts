@@ -1,11 +1,8 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { CallError, type Client, UNEXPECTED_DISCONNECT_CODE } from 'holdfast';
 import type { Position } from 'holdfast/watch';
 import type { OrderEvent } from './orders.ts';
 import type { Services } from './services.ts';
 
-/** So long somebody thinks before the next command. */
-const PACE_MS = 3;
 const names = ['ada', 'ben', 'cleo', 'dora'];
 
 /** Customers that order, pay and change their minds, one command after another, whatever becomes of the shop. */
@@ -33,10 +30,7 @@ export class Customers {
   async shop(): Promise<void> {
     while (this.#isOpen && !this.#signal.aborted) {
       const wishes = this.#wishes.length > 0 ? this.#wishes.splice(0) : this.#nextWishes();
-      for (const event of wishes) {
-        await this.#command(event);
-        await pause(PACE_MS);
-      }
+      for (const event of wishes) await this.#command(event);
     }
   }
 
