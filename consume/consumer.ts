@@ -4,7 +4,7 @@ import type { NotAPromise } from '../watch/sqlite.ts';
 /**
  * What to do when the history no longer holds what follows a consumer's position, or is another history. Recorded in every
  * case. `error`: stop, and wait for somebody. `restart`: call `reset`, and begin with the oldest event there is.
- * `skip-to-oldest`: go on with the oldest there is. `skip-to-head`: go on with what comes next.
+ * `skip-to-oldest`: go on with the oldest there is that it has not handled. `skip-to-head`: go on with what comes next.
  */
 export const gapPolicies = ['error', 'restart', 'skip-to-oldest', 'skip-to-head'] as const;
 

@@ -1,3 +1,4 @@
+import { hasReached } from '../watch/hasReached.ts';
 import type { Position } from '../watch/position.ts';
 import type { ReadOutcome } from '../watch/source.ts';
 import type { Consumer } from './consumer.ts';
@@ -32,7 +33,8 @@ export function applyGapPolicy<E, Tx>(
         if (fault !== undefined) return store.saveFailed(current, 'RESET', fault.error, from);
         return store.save({ ...noted, position: oldest, generation: noted.generation + 1 });
       case 'skip-to-oldest':
-        return store.save({ ...noted, position: oldest });
+        // Beyond the head of a history that was rolled back it has handled all that is there: never again.
+        return store.save({ ...noted, position: hasReached(from, oldest) ? head : oldest });
       case 'skip-to-head':
         return store.save({ ...noted, position: head });
       default:

@@ -131,6 +131,24 @@ test('a history that was rolled back under a consumer is a gap, although nothing
   expect((await engine.status())[0]?.error?.message).toContain('the history ends at 2');
 });
 
+test.each(['skip-to-oldest', 'skip-to-head'] as const)(
+  'onGap %s: in a history that was rolled back nothing is handled twice',
+  async (policy) => {
+    await using stage = new Stage();
+    const source = new MemorySource<string>();
+    const projection = new Projection(policy);
+    const engine = stage.engine({ source, store: new MemoryCheckpointStore(), consumers: [projection] });
+    source.append('a', 'b', 'c');
+    await engine.boot();
+    source.rollBackTo(2);
+    await engine.run();
+    source.append('d');
+    await engine.run();
+    expect(projection.seen).toEqual(['a', 'b', 'c', 'd']);
+    expect((await engine.status())[0]).toMatchObject({ status: 'active', gaps: 1, position: { offset: 3 } });
+  },
+);
+
 test('a consumer that begins at the start of a history that has lost its start is told so', async () => {
   await using stage = new Stage();
   const source = new MemorySource<string>(2);
