@@ -70,7 +70,7 @@ class RelayCache<V> extends CacheNode<V> {
     this.#turns = new Turns(maxConcurrentFetches);
     this.#applier = new Applier(this.contents, this.#waiters, this.line, clock);
     const attempts = remoteAttempts(upstream.changes);
-    this.#follower = new Follower(attempts, () => undefined, this.contents.applied, clock, this.#applier);
+    this.#follower = new Follower(attempts, () => ({}), this.contents.applied, clock, this.#applier);
   }
 
   /** Apart from the constructor: an answer may come at once. */

@@ -1,5 +1,5 @@
 import { type Clock, type ErrorPayload, type Readable, UNCAUGHT_ERROR_CODE } from '../router/index.ts';
-import type { LocalSource } from './localSource.ts';
+import { beginningOf, type LocalSource } from './localSource.ts';
 import type { TopicMessage, TopicRequest } from './messages.ts';
 
 /** A subscription procedure of a client, as {@link watch} needs it: `client.docs.changes`. */
@@ -83,22 +83,23 @@ class LocalAttempt<E> {
     source: LocalSource<E>,
     key: ((event: E) => string) | undefined,
     clock: Clock,
-    { since, keys }: TopicRequest,
+    request: TopicRequest,
     sink: AttemptSink<E>,
   ) {
     this.#source = source;
     this.#clock = clock;
     this.#sink = sink;
+    const { keys } = request;
     const wanted = keys === undefined ? undefined : new Set(keys);
     this.#isWanted = (event) => wanted === undefined || (key !== undefined && wanted.has(key(event)));
-    const isRecovered = since !== undefined && source.read(since, 1).kind === 'events';
-    this.#cursor = isRecovered ? since : source.head();
+    const beginning = beginningOf(source, request);
+    this.#cursor = beginning.position;
     this.#stopListening = source.onAppend(() => this.#schedule()); // last: what throws above leaves nobody listening
     // Not before whoever opened this knows what it has opened.
     queueMicrotask(() => {
       this.#isScheduled = false;
       if (this.#isRevoked) return;
-      sink.onMessage({ type: 'ready', position: this.#cursor, isRecovered });
+      sink.onMessage({ type: 'ready', ...beginning });
       this.#pump();
     });
   }

@@ -12,8 +12,11 @@ export type Beginning = 'first' | 'recovered' | 'gap';
 
 /** What hears of a topic that is followed across sessions. */
 export interface FollowHandler<E> {
-  /** Events follow from `position` on. */
-  onReady(beginning: Beginning, position: Position): void;
+  /**
+   * Events follow from `position` on.
+   * @param head how far the history goes, told to whom asked for the oldest
+   */
+  onReady(beginning: Beginning, position: Position, head: Position | undefined): void;
   /** @param events in order, each once; none where all was filtered */
   onEvents(events: readonly SentEvent<E>[], through: Position): void;
   /** Something was missed; events follow from `position` on. */
@@ -32,29 +35,35 @@ export interface Feed {
   resubscribe(): void;
 }
 
+/** What is asked for, besides since when. */
+export interface Asked {
+  readonly keys?: readonly string[] | undefined;
+  readonly from?: 'oldest' | undefined;
+}
+
 /** Codes that come again however often one asks. */
 const FINAL_CODES: readonly string[] = ['NOT_AUTHORIZED', 'NO_KEYS'];
 
 /** Follows a topic: one attempt at a time, each since the last position, with a backoff between those that fail. */
 export class Follower<E> implements Feed {
   readonly #open: OpenAttempt<E>;
-  readonly #keys: () => readonly string[] | undefined;
+  readonly #ask: () => Asked;
   readonly #handler: FollowHandler<E>;
   readonly #backoff: Backoff;
   #heard: Position | undefined;
   #revoke: (() => void) | undefined;
   #isReady = false;
 
-  /** @param keys asked at every attempt */
+  /** @param ask called at every attempt */
   constructor(
     open: OpenAttempt<E>,
-    keys: () => readonly string[] | undefined,
+    ask: () => Asked,
     since: Position | undefined,
     clock: Clock,
     handler: FollowHandler<E>,
   ) {
     this.#open = open;
-    this.#keys = keys;
+    this.#ask = ask;
     this.#handler = handler;
     this.#backoff = new Backoff(clock);
     this.#heard = since;
@@ -82,10 +91,11 @@ export class Follower<E> implements Feed {
   #attempt(): void {
     this.#revoke?.();
     this.#isReady = false;
-    const keys = this.#keys();
+    const { keys, from } = this.#ask();
     const request = {
       ...(this.#heard !== undefined && { since: this.#heard }),
       ...(keys !== undefined && { keys: [...keys] }),
+      ...(from !== undefined && { from }),
     };
     this.#revoke = this.#open(request, {
       onMessage: (message) => this.#onMessage(message),
@@ -102,7 +112,7 @@ export class Follower<E> implements Feed {
   }
 
   #onMessage(message: TopicMessage<E>): void {
-    if (message.type === 'ready') return this.#onReady(message.position, message.isRecovered);
+    if (message.type === 'ready') return this.#onReady(message.position, message.isRecovered, message.head);
     if (!this.#isReady) return this.#mistaken(`expected ready, got ${message.type}`);
     switch (message.type) {
       case 'reset':
@@ -117,12 +127,12 @@ export class Follower<E> implements Feed {
     }
   }
 
-  #onReady(position: Position, isRecovered: boolean): void {
+  #onReady(position: Position, isRecovered: boolean, head: Position | undefined): void {
     const beginning = this.#heard === undefined ? 'first' : isRecovered ? 'recovered' : 'gap';
     this.#isReady = true;
     this.#heard = position;
     this.#backoff.succeeded();
-    this.#handler.onReady(beginning, position);
+    this.#handler.onReady(beginning, position, head);
   }
 
   #onEvents(events: readonly SentEvent<E>[], through: Position): void {

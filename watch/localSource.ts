@@ -1,3 +1,4 @@
+import type { TopicRequest } from './messages.ts';
 import type { Position } from './position.ts';
 import type { ReachedOptions } from './reached.ts';
 import type { EventSource, ReadOutcome } from './source.ts';
@@ -14,4 +15,28 @@ export interface LocalSource<E> extends EventSource<E> {
   reached(position: Position, options?: ReachedOptions | undefined): Promise<void>;
   /** Ends everything that waits or listens. */
   close(): void;
+}
+
+/** Where events for whoever subscribes follow from, and whether that is where it asked. */
+export interface SubscriptionStart {
+  readonly position: Position;
+  readonly isRecovered: boolean;
+  /** Told to whom `position` does not say it. */
+  readonly head?: Position;
+}
+
+/** Where a subscription begins. */
+export function beginningOf(source: LocalSource<unknown>, { since, from }: TopicRequest): SubscriptionStart {
+  const head = source.head();
+  const told = from === 'oldest' ? { head } : {};
+  if (since !== undefined && source.read(since, 1).kind === 'events')
+    return { position: since, isRecovered: true, ...told };
+  return { position: from === 'oldest' ? oldestOf(source, head) : head, isRecovered: false, ...told };
+}
+
+/** What lies before the oldest event that is held; the head, where none is. */
+function oldestOf(source: LocalSource<unknown>, head: Position): Position {
+  const outcome = source.read(undefined, 1);
+  const oldest = outcome.kind === 'events' ? outcome.events[0]?.position : undefined;
+  return oldest === undefined ? head : { epoch: oldest.epoch, offset: oldest.offset - 1 };
 }

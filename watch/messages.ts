@@ -6,7 +6,8 @@ import { type Position, PositionSchema } from './position.ts';
 /*
  * What a subscription of a topic says, in this order:
  *
- *   ready     once, first. Events follow from `position` on: the one that was asked for if it is recovered, else the head
+ *   ready     once, first. Events follow from `position` on: the one that was asked for if it is recovered, else the head;
+ *             or else, for whoever asks `from: 'oldest'`, what lies before the oldest event; that one is told the head, too
  *   events    some events, in order; with them everything up to `through` has been said, what was filtered included
  *   progress  the same without any event: so that a filtered subscriber knows how far it is
  *   reset     something was missed that cannot be had; events follow from `position` on, which may be of another epoch
@@ -22,7 +23,7 @@ export interface SentEvent<E> {
 
 /** One message of a subscription of a topic. */
 export type TopicMessage<E> =
-  | { type: 'ready'; position: Position; isRecovered: boolean }
+  | { type: 'ready'; position: Position; isRecovered: boolean; head?: Position | undefined }
   | { type: 'events'; epoch: string; through: number; events: SentEvent<E>[] }
   | { type: 'progress'; position: Position }
   | { type: 'reset'; position: Position };
@@ -30,7 +31,12 @@ export type TopicMessage<E> =
 /** Describes a {@link TopicMessage} with events of a schema. */
 export function topicMessageSchema<S extends PayloadSchema>(event: S) {
   return Type.Union([
-    Type.Object({ type: Type.Literal('ready'), position: PositionSchema, isRecovered: Type.Boolean() }),
+    Type.Object({
+      type: Type.Literal('ready'),
+      position: PositionSchema,
+      isRecovered: Type.Boolean(),
+      head: Type.Optional(PositionSchema),
+    }),
     Type.Object({
       type: Type.Literal('events'),
       epoch: Type.String(),
@@ -46,8 +52,10 @@ const MAX_KEY_LENGTH = 256;
 
 /** Describes what a subscription begins with. */
 export const TopicRequestSchema = Type.Object({
-  /** The last position seen. Without it events follow from the head on. */
+  /** The last position seen. Without it, or where it is not held any more, events follow from the head on. */
   since: Type.Optional(PositionSchema),
+  /** Instead of from the head: from the oldest event on. */
+  from: Type.Optional(Type.Literal('oldest')),
   /** Only events with these keys; without it all. */
   keys: Type.Optional(Type.Array(Type.String({ maxLength: MAX_KEY_LENGTH }), { maxItems: MAX_KEYS })),
 });

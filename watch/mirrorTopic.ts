@@ -15,7 +15,7 @@ import type { Keep } from './store.ts';
 export interface MirrorTopicOptions {
   /**
    * Where those who will read it stopped in an earlier life, such as the positions of consumers (undefined, of one that has not begun, says nothing). The
-   * mirror begins after the lowest, and is not ready before it has come to the highest.
+   * mirror begins after the lowest, or with the oldest event that the topic holds, and is not ready before it has come to the highest.
    */
   seen?: readonly (Position | undefined)[] | undefined;
   /** Where it begins without any: with what comes next (the default), or with the oldest event that the topic holds. */
@@ -64,31 +64,35 @@ function rangeOf(seen: readonly (Position | undefined)[]): { lowest: Position; h
 }
 
 class FollowingMirror<E> implements TopicMirror<E>, FollowHandler<E> {
-  readonly #client: TopicClient<E>;
   readonly #mirror: Mirror<E>;
   readonly #clock: Clock;
   readonly #resyncMs: number;
   readonly #goal: Position | undefined;
+  readonly #keep: Keep | undefined;
   readonly #readiness: ReachedWaiters;
   #state: TopicMirror<E>['state'] = 'connecting';
   #error: ErrorPayload | undefined;
-  #follower: Follower<E> | undefined;
-  #wantsStart: boolean;
+  readonly #follower: Follower<E>;
+  /** Where the topic ended when it began: before the goal, if its history was rolled back. */
+  #end: Position | undefined;
   #hasBegun = false;
+  /** What follows a gap, until it is all there: readers must not take the first of it for the head. */
+  #arriving: { readonly mirror: Mirror<E>; readonly head: Position } | undefined;
   #cancelResync: CancelTimer | undefined;
 
   constructor(client: TopicClient<E>, { seen = [], from, keep, resyncMs, clock = systemClock }: MirrorTopicOptions) {
     this.#resyncMs = resyncMs ?? DEFAULT_RESYNC_MS;
     if (!(this.#resyncMs > 0)) throw new InvalidArgumentError(`expected resyncMs of more than 0, got ${resyncMs}`);
-    this.#client = client;
     this.#clock = clock;
+    this.#keep = keep;
     this.#mirror = createMirror<E>({ keep, clock });
     this.#readiness = new ReachedWaiters(clock);
     const range = rangeOf(seen);
-    // Somebody who has seen nothing wants what there is from the beginning on.
-    this.#wantsStart = range === undefined ? from === 'start' : false;
     this.#goal = range?.highest;
-    this.#follow(range?.lowest);
+    // After a gap, too: what the topic holds of it still, some reader may want.
+    const ask = () => (this.#hasBegun || range !== undefined || from === 'start' ? { from: 'oldest' as const } : {});
+    this.#follower = new Follower(remoteAttempts(client), ask, range?.lowest, clock, this);
+    this.#follower.start();
     this.#armResync();
   }
 
@@ -123,40 +127,45 @@ class FollowingMirror<E> implements TopicMirror<E>, FollowHandler<E> {
   close(): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
-    this.#follower?.stop();
+    this.#follower.stop();
     this.#cancelResync?.();
     this.#mirror.close();
     this.#readiness.end(new WatchClosedError('getting ready'));
   }
 
-  onReady(beginning: Beginning, position: Position): void {
-    if (this.#wantsStart && beginning === 'first') {
-      // Only now its epoch is known, and so where its history may begin.
-      this.#wantsStart = false;
-      if (position.offset > 0) return this.#follow({ epoch: position.epoch, offset: 0 });
-    }
-    if (beginning !== 'recovered' || !this.#hasBegun) this.#mirror.reset(position);
-    this.#hasBegun = true;
+  onReady(beginning: Beginning, position: Position, head: Position | undefined): void {
     this.#state = 'live';
     this.#error = undefined;
-    this.#settle(beginning !== 'recovered');
+    const hadBegun = this.#hasBegun;
+    this.#hasBegun = true;
+    if (beginning === 'gap') {
+      this.#arriving = { mirror: createMirror<E>({ keep: this.#keep, clock: this.#clock }), head: head ?? position };
+      this.#arriving.mirror.reset(position);
+      return this.#arrive();
+    }
+    if (hadBegun) return; // recovered
+    this.#mirror.reset(position);
+    this.#end = head;
+    this.#settle(beginning === 'first');
   }
 
   onEvents(events: readonly SentEvent<E>[], through: Position): void {
     const { epoch } = through;
     try {
-      this.#mirror.append(
+      (this.#arriving?.mirror ?? this.#mirror).append(
         events.map(({ offset, event }) => ({ position: { epoch, offset }, event })),
         through,
       );
-      this.#settle(false);
     } catch {
       // What cannot follow what was said before is missing, whatever it was.
-      this.onReset(through);
+      return this.onReset(through);
     }
+    this.#arrive();
+    this.#settle(false);
   }
 
   onReset(position: Position): void {
+    this.#arriving = undefined;
     this.#mirror.reset(position);
     this.#settle(true);
   }
@@ -173,22 +182,31 @@ class FollowingMirror<E> implements TopicMirror<E>, FollowHandler<E> {
     this.#readiness.end(new NotAuthorizedError(error.message));
   }
 
-  #follow(since: Position | undefined): void {
-    this.#follower?.stop();
-    this.#follower = new Follower(remoteAttempts(this.#client), () => undefined, since, this.#clock, this);
-    this.#follower.start();
+  /** Hands on what follows a gap, with the gap, once it is all there. */
+  #arrive(): void {
+    const arrived = this.#arriving;
+    if (arrived === undefined || !hasReached(arrived.mirror.head(), arrived.head)) return;
+    this.#arriving = undefined;
+    const head = arrived.mirror.head();
+    const outcome = arrived.mirror.read(undefined, Number.MAX_SAFE_INTEGER);
+    const events = outcome.kind === 'events' ? outcome.events : [];
+    const oldest = events[0]?.position.offset;
+    this.#mirror.reset(oldest === undefined ? head : { epoch: head.epoch, offset: oldest - 1 });
+    this.#mirror.append(events, head);
+    this.#settle(true);
   }
 
   #settle(isMissingSome: boolean): void {
-    const wanted = this.#goal ?? BEGINNING;
-    if (isMissingSome || this.#goal === undefined || hasReached(this.#mirror.head(), this.#goal))
-      this.#readiness.moveTo(wanted);
+    const goal = this.#goal ?? BEGINNING;
+    const head = this.#mirror.head();
+    const isAtEnd = this.#end !== undefined && hasReached(head, this.#end);
+    if (isMissingSome || isAtEnd || hasReached(head, goal)) this.#readiness.moveTo(goal);
   }
 
   #armResync(): void {
     if (this.#resyncMs === Number.POSITIVE_INFINITY) return;
     this.#cancelResync = this.#clock.after(this.#resyncMs * (0.75 + this.#clock.random() / 2), () => {
-      this.#follower?.resubscribe();
+      this.#follower.resubscribe();
       this.#armResync();
     });
   }

@@ -40,12 +40,6 @@ export class TopicHub<E> {
     return [...this.#all];
   }
 
-  /** Where events for a new subscriber follow from, and whether that is where it asked. */
-  startFor(since: Position | undefined): { position: Position; isRecovered: boolean } {
-    const isRecovered = since !== undefined && this.#source.read(since, 1).kind === 'events';
-    return { position: isRecovered ? since : this.#source.head(), isRecovered };
-  }
-
   /** Serves a subscriber from its cursor on. */
   add(subscriber: Subscriber<E>): void {
     this.#stopListening ??= this.#source.onAppend(() => this.#schedule());

@@ -10,7 +10,7 @@ import {
 } from '../router/index.ts';
 import { askPermission, type Granted, type Permission } from './authorization.ts';
 import { InvalidArgumentError } from './errors.ts';
-import type { LocalSource } from './localSource.ts';
+import { beginningOf, type LocalSource } from './localSource.ts';
 import {
   type TopicError,
   TopicErrorSchema,
@@ -126,7 +126,8 @@ export function topicProcedure<S extends PayloadSchema, Ctx = ProcedureHandlerCo
   /** How often everybody was asked again. */
   let round = 0;
 
-  async function follow(ctx: Ctx, { since, keys }: TopicRequest, writable: TopicWritable<Infer<S>>): Promise<void> {
+  async function follow(ctx: Ctx, request: TopicRequest, writable: TopicWritable<Infer<S>>): Promise<void> {
+    const { keys } = request;
     if (keys !== undefined && key === undefined) {
       writable.close(Err({ code: 'NO_KEYS', message: 'expected a subscription without keys: these events have none' }));
       return;
@@ -145,7 +146,7 @@ export function topicProcedure<S extends PayloadSchema, Ctx = ProcedureHandlerCo
     }
     // The cast: whatever a service adds to it, the context of a handler is that of a call.
     const call = ctx as CallContext<unknown, unknown>;
-    const start = hub.startFor(since);
+    const start = beginningOf(source, request);
     const filter = keys === undefined ? undefined : new Set(keys);
     const subscriber = new Subscriber(writable, filter, call.clock, start.position);
     const following = new Following(hub, subscriber, ask);

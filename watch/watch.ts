@@ -105,5 +105,5 @@ export function watch<E, V>(
   if (keys !== undefined && key === undefined && 'onAppend' in source)
     throw new InvalidArgumentError('expected key beside keys, for a source in this process cannot know them, got none');
   const open = attemptsOver(source, key, clock);
-  return watchFeed((handler) => new Follower(open, () => keys, since?.position, clock, handler), options, clock);
+  return watchFeed((handler) => new Follower(open, () => ({ keys }), since?.position, clock, handler), options, clock);
 }

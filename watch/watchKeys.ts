@@ -55,11 +55,11 @@ class KeyGroup<E> implements KeyWatchers<E>, FollowHandler<E> {
   constructor(source: WatchSource<E>, { key, clock = systemClock }: KeyWatcherOptions<E>) {
     this.#key = key;
     this.#clock = clock;
-    const keys = (): string[] => {
+    const ask = () => {
       this.#askedFor = new Set(this.#members.keys());
-      return [...this.#askedFor];
+      return { keys: [...this.#askedFor] };
     };
-    this.#follower = new Follower(attemptsOver(source, key, clock), keys, undefined, clock, this);
+    this.#follower = new Follower(attemptsOver(source, key, clock), ask, undefined, clock, this);
   }
 
   watch<V>(key: string, mode: NotificationMode<V> | DeltaMode<E, V>): Watch<V> {
@@ -146,7 +146,7 @@ class KeyGroup<E> implements KeyWatchers<E>, FollowHandler<E> {
     this.#each((member) => {
       if (member.isIn) return;
       member.isIn = true;
-      member.handler.onReady('first', heard);
+      member.handler.onReady('first', heard, undefined);
     });
   }
 
@@ -154,7 +154,7 @@ class KeyGroup<E> implements KeyWatchers<E>, FollowHandler<E> {
     if (this.#clock.now() - this.#resubscribedAt >= RESUBSCRIBE_SPACING_MS) return this.#begin();
     const { heard } = this.#follower;
     // Somebody else has just had it begun anew.
-    if (this.#isReady && member.isIn && heard !== undefined) member.handler.onReady('recovered', heard);
+    if (this.#isReady && member.isIn && heard !== undefined) member.handler.onReady('recovered', heard, undefined);
   }
 
   #each(tell: (member: Member<E>) => void): void {
@@ -167,7 +167,7 @@ class KeyGroup<E> implements KeyWatchers<E>, FollowHandler<E> {
       if (!this.#askedFor.has(member.key)) return; // the attempt for its key is on its way
       const isNew = !member.isIn;
       member.isIn = true;
-      member.handler.onReady(isNew ? 'first' : beginning, position);
+      member.handler.onReady(isNew ? 'first' : beginning, position, undefined);
     });
   }
 

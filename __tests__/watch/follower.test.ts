@@ -19,7 +19,7 @@ function setup() {
     return { resReadable };
   };
   const heard: string[] = [];
-  const follower = new Follower<number>(remoteAttempts({ subscribe }), () => undefined, undefined, clock, {
+  const follower = new Follower<number>(remoteAttempts({ subscribe }), () => ({}), undefined, clock, {
     onReady: (beginning, { offset }) => heard.push(`${beginning} ${offset}`),
     onEvents: (events, { offset }) => heard.push(`${events.map(({ event }) => event)} through ${offset}`),
     onReset: ({ offset }) => heard.push(`reset ${offset}`),
@@ -59,4 +59,35 @@ test('events that were heard already are passed over, and positions that go back
   expect(heard).toEqual(['first 5', '6 through 6', 'lost UNEXPECTED_MESSAGE']);
   follower.stop();
   expect(clock.pendingTimers).toBe(0);
+});
+
+test.each<[string, Message]>([
+  ['of another epoch', { type: 'progress', position: { epoch: 'F', offset: 9 } }],
+  ['before ready', { type: 'progress', position: at(9) }],
+])('a message %s ends the attempt that follows another', async (what, message) => {
+  const { clock, heard, follower, say } = setup();
+  follower.start();
+  say(0, { type: 'ready', position: at(5), isRecovered: false });
+  await clock.advance(0);
+  follower.resubscribe();
+  if (what !== 'before ready') say(1, { type: 'ready', position: at(5), isRecovered: true });
+  say(1, message);
+  await clock.advance(0);
+  expect(heard.at(-1)).toBe('lost UNEXPECTED_MESSAGE');
+  follower.stop();
+});
+
+test('whoever asks for another attempt while one is due gets that one, when it is due', async () => {
+  const { clock, queues, follower, say } = setup();
+  follower.start();
+  say(0, { type: 'progress', position: at(1) });
+  await clock.advance(0);
+  follower.resubscribe();
+  await clock.advance(99);
+  expect(queues).toHaveLength(1);
+  await clock.advance(101);
+  expect(queues).toHaveLength(2);
+  await clock.advance(10_000);
+  expect(queues).toHaveLength(2);
+  follower.stop();
 });

@@ -1,7 +1,12 @@
 import { expect, test } from 'vitest';
+import type { ErrorPayload } from '../../router/errors.ts';
+import { ReadableQueue } from '../../router/readable.ts';
+import { Ok } from '../../router/result.ts';
 import { InvalidArgumentError, NotAuthorizedError, ReachedTimeoutError, WatchClosedError } from '../../watch/errors.ts';
+import type { TopicMessage, TopicRequest } from '../../watch/messages.ts';
 import { mirrorTopic } from '../../watch/mirrorTopic.ts';
 import { watch } from '../../watch/watch.ts';
+import { quietClock } from './support/clock.ts';
 import { serveDocs } from './support/served.ts';
 
 const numbersIn = (source: { read: ReturnType<typeof mirrorTopic<{ n: number }>>['read'] }): number[] => {
@@ -26,7 +31,7 @@ test('a mirror has the events of a topic elsewhere, under its positions', async 
   await served.h[Symbol.asyncDispose]();
 });
 
-test('from the start it has what the topic still holds, or begins at the head with a gap before it', async () => {
+test('from the start it has what the topic still holds, with a gap before it if that is not all', async () => {
   const served = await serveDocs({ keep: 3 });
   const { client } = served.client();
   for (const n of [1, 2]) served.publish(n);
@@ -36,7 +41,7 @@ test('from the start it has what the topic still holds, or begins at the head wi
   for (const n of [3, 4]) served.publish(n);
   const late = mirrorTopic(client.docs.changes, { from: 'start', clock: served.h.clock });
   await served.h.settled();
-  expect([numbersIn(late), late.head()]).toEqual([[], served.topic.head()]);
+  expect([numbersIn(late), late.head()]).toEqual([[2, 3, 4], served.topic.head()]);
   expect(late.read({ ...served.topic.head(), offset: 0 }, 10).kind).toBe('gap');
   for (const mirror of [whole, late]) mirror.close();
   await served.stop();
@@ -59,6 +64,89 @@ test('it begins after the lowest position that its readers have seen, and is rea
   await ready;
   expect([headThen, numbersIn(mirror)]).toEqual([at(3), [2, 3]]);
   expect(mirror.read(at(0), 10).kind).toBe('gap');
+  mirror.close();
+  await served.stop();
+  await served.h[Symbol.asyncDispose]();
+});
+
+test('a reader that is far behind costs the others nothing that the topic still holds', async () => {
+  const served = await serveDocs({ keep: 3, batch: 1 });
+  const { client } = served.client();
+  for (let n = 1; n <= 9; n++) served.publish(n);
+  const at = (offset: number) => ({ ...served.topic.head(), offset });
+  const mirror = mirrorTopic(client.docs.changes, { seen: [at(2), at(8)], clock: served.h.clock });
+  const heads: number[] = [];
+  mirror.onAppend(() => heads.push(mirror.head().offset));
+  const ready = mirror.ready().then(() => mirror.head().offset);
+  await served.h.settled();
+  expect(await ready).toBe(9);
+  expect(numbersIn(mirror)).toEqual([7, 8, 9]);
+  expect(mirror.read(at(2), 10)).toMatchObject({ kind: 'gap', oldest: at(6), head: at(9) });
+  expect(mirror.read(at(8), 10)).toMatchObject({ kind: 'events', events: [{ event: { n: 9 } }] });
+  expect(heads).toEqual([6, 9]);
+  mirror.close();
+  await served.stop();
+  await served.h[Symbol.asyncDispose]();
+});
+
+test('what follows a gap is there with the gap and not before, though the connection is lost while it comes', async () => {
+  const clock = quietClock();
+  const attempts: { request: TopicRequest; queue: ReadableQueue<TopicMessage<number>, ErrorPayload> }[] = [];
+  const subscribe = (request: TopicRequest) => {
+    const queue = new ReadableQueue<TopicMessage<number>, ErrorPayload>();
+    attempts.push({ request, queue });
+    return { resReadable: queue };
+  };
+  const say = (message: TopicMessage<number>) => attempts.at(-1)?.queue.push(Ok(message));
+  const at = (offset: number) => ({ epoch: 'E', offset });
+  const events = (...offsets: number[]): TopicMessage<number> => {
+    const through = offsets.at(-1) ?? 0;
+    return { type: 'events', epoch: 'E', through, events: offsets.map((offset) => ({ offset, event: offset })) };
+  };
+  const mirror = mirrorTopic({ subscribe }, { seen: [at(1)], clock, resyncMs: Number.POSITIVE_INFINITY });
+  let isReady = false;
+  void mirror.ready().then(() => {
+    isReady = true;
+  });
+  say({ type: 'ready', position: at(3), isRecovered: false, head: at(6) });
+  say(events(4));
+  attempts.at(-1)?.queue.close();
+  await clock.advance(200);
+  say({ type: 'ready', position: at(4), isRecovered: true, head: at(7) });
+  say(events(5));
+  await clock.advance(0);
+  expect([isReady, mirror.head().epoch === 'E']).toEqual([false, false]);
+  say(events(6, 7));
+  await clock.advance(0);
+  expect([isReady, mirror.read(at(3), 9)]).toMatchObject([true, { events: [4, 5, 6, 7].map((event) => ({ event })) }]);
+  expect(mirror.read(at(1), 9)).toEqual({ kind: 'gap', oldest: at(3), head: at(7) });
+  expect(attempts.map(({ request }) => request)).toEqual([
+    { since: at(1), from: 'oldest' },
+    { since: at(4), from: 'oldest' },
+  ]);
+  // Another gap, of which something is missing while it comes.
+  attempts.at(-1)?.queue.close();
+  await clock.advance(400);
+  say({ type: 'ready', position: at(20), isRecovered: false, head: at(25) });
+  say(events(21));
+  say({ type: 'reset', position: at(30) });
+  say(events(31));
+  await clock.advance(0);
+  expect(mirror.read(at(21), 9)).toEqual({ kind: 'gap', oldest: at(30), head: at(31) });
+  mirror.close();
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test('a topic that was rolled back to before what its readers have seen is ready where it ends', async () => {
+  const served = await serveDocs();
+  const { client } = served.client();
+  for (const n of [1, 2, 3]) served.publish(n);
+  const at = (offset: number) => ({ ...served.topic.head(), offset });
+  const mirror = mirrorTopic(client.docs.changes, { seen: [at(1), at(9)], clock: served.h.clock });
+  const ready = mirror.ready({ timeoutMs: 1_000 }).then(() => mirror.head().offset);
+  await served.h.settled();
+  expect(await Promise.race([ready, 'not yet'])).toBe(3);
+  expect(mirror.read(at(9), 10).kind).toBe('gap');
   mirror.close();
   await served.stop();
   await served.h[Symbol.asyncDispose]();
@@ -94,14 +182,20 @@ test('where the topic says that something is missing, the mirror has a gap', asy
   await served.h[Symbol.asyncDispose]();
 });
 
-test('one that is refused says so, and whoever waits for it is told', async () => {
-  const served = await serveDocs({ authorize: () => false });
+test('one that is refused says so, whoever waits for it is told, and nobody is asked again', async () => {
+  let asked = 0;
+  const authorize = () => {
+    asked += 1;
+    return false;
+  };
+  const served = await serveDocs({ authorize });
   const { client } = served.client();
-  const mirror = mirrorTopic(client.docs.changes, { clock: served.h.clock });
+  const mirror = mirrorTopic(client.docs.changes, { resyncMs: 1_000, clock: served.h.clock });
   const ready = expect(mirror.ready()).rejects.toThrow(NotAuthorizedError);
   await served.h.settled();
   await ready;
-  expect([mirror.state, mirror.error?.code]).toEqual(['refused', 'NOT_AUTHORIZED']);
+  await served.h.advance(5_000);
+  expect([mirror.state, mirror.error?.code, asked]).toEqual(['refused', 'NOT_AUTHORIZED', 1]);
   mirror.close();
   await served.stop();
   await served.h[Symbol.asyncDispose]();
@@ -121,6 +215,21 @@ test('waiting ends in time, and with the mirror', async () => {
   await expect(mirror.ready()).rejects.toThrow(WatchClosedError);
   transport.close();
   expect(() => mirrorTopic(client.docs.changes, { resyncMs: 0 })).toThrow(InvalidArgumentError);
+  await served.stop();
+  await served.h[Symbol.asyncDispose]();
+});
+
+test('its error is why it is lost, and nothing once it is not', async () => {
+  const served = await serveDocs();
+  const { client, transport } = served.client();
+  const mirror = mirrorTopic(client.docs.changes, { clock: served.h.clock });
+  await served.h.settled();
+  transport.hardDisconnect();
+  await served.h.settled();
+  expect([mirror.state, mirror.error?.code]).toEqual(['lost', 'UNEXPECTED_DISCONNECT']);
+  await served.h.advance(5_000);
+  expect([mirror.state, mirror.error]).toEqual(['live', undefined]);
+  mirror.close();
   await served.stop();
   await served.h[Symbol.asyncDispose]();
 });
