@@ -146,6 +146,10 @@ describe('a collection', () => {
     expect(() => roster.set('ann', { room: 'blue' })).toThrow('it was closed');
     expect(() => roster.delete('ann')).toThrow('it was closed');
     expect(roster.get('ann')).toEqual({ room: 'red' });
+    const closed = createCollection({ value: Member });
+    closed.close();
+    expect(() => closed.set('ann', { room: 'red' })).toThrow('it was closed');
+    expect([closed.size, closed.has('ann')]).toEqual([0, false]);
   });
 
   test('whoever is told of a change finds it', () => {

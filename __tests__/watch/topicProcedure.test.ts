@@ -1,36 +1,13 @@
 import Database from 'libsql';
 import { describe, expect, test } from 'vitest';
 import { matrix } from '../../testUtil/matrix.ts';
-import type { TopicMessage, TopicRequest } from '../../watch/messages.ts';
+import type { TopicMessage } from '../../watch/messages.ts';
 import { createMirror } from '../../watch/mirror.ts';
 import { SqliteTopicStore } from '../../watch/sqliteStore.ts';
 import { createTopic } from '../../watch/topic.ts';
 import { allExtensions } from '../support/extensions.ts';
 import { DocEvent, type DocProcedureOptions, type ServedDocs, serveDocs } from './support/served.ts';
-
-type Heard = TopicMessage<DocEvent> | { code: string };
-
-/** Subscribes and writes down what comes. */
-function subscribe(served: ServedDocs, init: TopicRequest = {}, client = served.client().client) {
-  const { resReadable } = client.docs.changes.subscribe(init);
-  const heard: Heard[] = [];
-  const done = (async () => {
-    for await (const result of resReadable) heard.push(result.ok ? result.payload : { code: result.payload.code });
-  })();
-  const numbers = () =>
-    heard.flatMap((message) => ('events' in message ? message.events.map(({ event }) => event.n) : []));
-  return { heard, numbers, done, resReadable };
-}
-
-async function using(
-  options: Parameters<typeof serveDocs>[0],
-  run: (served: ServedDocs) => Promise<void>,
-): Promise<void> {
-  const served = await serveDocs(options);
-  await run(served);
-  await served.stop();
-  await served.h[Symbol.asyncDispose]();
-}
+import { subscribe, using } from './support/subscribe.ts';
 
 describe.each(matrix)('following a topic over $name', ({ transport, codec }) => {
   const run = (options: DocProcedureOptions & { keep?: number }, body: (served: ServedDocs) => Promise<void>) =>

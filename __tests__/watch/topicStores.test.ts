@@ -47,6 +47,10 @@ describe.each(stores)('a topic store: $name', ({ open }) => {
     ]);
     store.append(numbers(5004, 5004), 1120, { ...all, ageMs: 100 });
     expect(store.extent()).toMatchObject({ floor: 5001, head: 5004 });
+    store.trim(1200, { ...all, ageMs: 100 });
+    expect([store.extent(), eventsOf(store, 5003)]).toMatchObject([{ floor: 5003, head: 5004 }, [[5004, { n: 5004 }]]]);
+    store.trim(9000, { ...all, ageMs: 100 });
+    expect([store.extent(), eventsOf(store, 5004)]).toMatchObject([{ floor: 5004, head: 5004 }, []]);
     close();
   });
 
