@@ -115,8 +115,11 @@ function oneOf(name: string, value: string | undefined, allowed: readonly string
 
 /** @throws {ConsumeOptionsError} unless it is text of 1 to 200 characters */
 export function text(name: string, value: unknown): string {
-  if (typeof value === 'string' && value.length > 0 && value.length <= 200) return value;
-  throw new ConsumeOptionsError(`${name} to be text of 1 to 200 characters`, value);
+  if (!(typeof value === 'string' && value.length > 0 && value.length <= 200))
+    throw new ConsumeOptionsError(`${name} to be text of 1 to 200 characters`, value);
+  // A database makes the same of them all: two names would be one.
+  if (/\p{Surrogate}/u.test(value)) throw new ConsumeOptionsError(`${name} to have no lone surrogates`, value);
+  return value;
 }
 
 /** @throws {ConsumeOptionsError} unless it is a finite number of at least 1 */

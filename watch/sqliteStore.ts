@@ -57,6 +57,9 @@ export class SqliteTopicStore implements TopicStore {
   constructor(db: SqliteDatabase, { name, clock = systemClock }: SqliteTopicStoreOptions) {
     if (typeof name !== 'string' || name.length === 0 || name.length > MAX_NAME)
       throw new InvalidArgumentError(`expected a topic's name of 1 to ${MAX_NAME} characters, got ${String(name)}`);
+    // The database makes the same of them all: two topics would be one.
+    if (/\p{Surrogate}/u.test(name))
+      throw new InvalidArgumentError(`expected a topic's name without lone surrogates, got ${JSON.stringify(name)}`);
     if (isInTransaction(db))
       throw new TransactionError('expected a handle without an open transaction to open a topic on, got one inside');
     this.#db = db;

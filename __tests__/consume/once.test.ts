@@ -22,6 +22,31 @@ describe.each(storeCases)('the ledger over $name', ({ open }) => {
     expect(once(under.reopened(), 'dice', 'm1', () => ({ rolled: 6 }))).toEqual({ ran: false, result: { rolled: 4 } });
   });
 
+  test('ids that look alike are as different as any', () => {
+    using under = open();
+    const ids = [
+      'a',
+      'A',
+      'a ',
+      ' a',
+      'a\0',
+      'a\0b',
+      'a\0c',
+      '\0',
+      'é',
+      'e\u0301',
+      '1',
+      '1.0',
+      "'",
+      '"',
+      '__proto__',
+      '\u{1f600}',
+    ];
+    for (const id of ids) expect(once(under.store, 's', id, () => id)).toEqual({ ran: true, result: id });
+    for (const id of ids) expect(once(under.store, 's', id, () => 'another')).toEqual({ ran: false, result: id });
+    for (const id of ids) expect(once(under.store, id, 's', () => id).ran).toBe(true);
+  });
+
   test('an effect that throws is undone with its claim, and runs when it is delivered again', () => {
     using under = open();
     const deliver = (isBroken: boolean) =>
@@ -156,6 +181,7 @@ test('what makes no sense is refused with what was expected', async () => {
   const store = storeCases[0]?.open().store;
   if (store === undefined) throw new Error('no store');
   expect(() => once(store, '', '1', () => 1)).toThrow('expected scope to be text');
+  expect(() => once(store, 's', 'a\ud800', () => 1)).toThrow('expected id to have no lone surrogates');
   // @ts-expect-error as a caller without types would
   expect(() => once(store, 's', 5, () => 1)).toThrow('expected id to be text of 1 to 200 characters, got 5');
   // @ts-expect-error the mode has no default

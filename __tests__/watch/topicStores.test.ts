@@ -238,6 +238,9 @@ describe.each(databaseStores)('a topic in a database: $name', ({ open }) => {
     expect(eventsOf(store, 0)).toHaveLength(2);
     expect(eventsOf(other, 1)).toEqual([[2, { n: 8 }]]);
     expect(other.extent().epoch).not.toBe(store.extent().epoch);
+    const names = ['a', 'A', 'a ', 'a\0', 'a\0b', 'é', 'e\u0301', "'", '"', '%', '\u{1f600}'];
+    const epochs = names.map((name) => new SqliteTopicStore(db, { name }).extent().epoch);
+    expect(new Set(epochs).size).toBe(names.length);
     close();
   });
 
@@ -257,6 +260,10 @@ describe.each(databaseStores)('a topic in a database: $name', ({ open }) => {
 test('a store says what is wrong with its name or its handle', () => {
   const db = new Database(':memory:');
   expect(() => new SqliteTopicStore(db, { name: '' })).toThrow("expected a topic's name of 1 to 200 characters, got ");
+  const lone = { name: 'a\ud800' };
+  expect(() => new SqliteTopicStore(db, lone)).toThrow(
+    'expected a topic\'s name without lone surrogates, got "a\\ud800"',
+  );
   db.exec('BEGIN');
   expect(() => new SqliteTopicStore(db, { name: 'a' })).toThrow('expected a handle without an open transaction');
   db.exec('ROLLBACK');
