@@ -106,7 +106,13 @@ test.each(['inside a transaction', 'outside of one'])(
     other.exec('ROLLBACK');
     await clock.advance(2_000);
     expect([told, topic.head().offset, clock.pendingTimers]).toEqual([1, 1, 0]);
+    isOtherDue = true;
+    publish();
+    await clock.advance(10);
+    expect(clock.pendingTimers).toBe(1);
     topic.close();
+    expect(clock.pendingTimers).toBe(0);
+    other.exec('ROLLBACK');
     for (const handle of [own, other]) handle.close();
     folder.remove();
   },

@@ -1,7 +1,7 @@
 import Database from 'libsql';
 import { describe, expect, test } from 'vitest';
 import { inTransaction, isInTransaction, type SqliteDatabase } from '../../watch/sqlite.ts';
-import { databaseStores } from './support/stores.ts';
+import { databaseStores, temporaryFolder } from './support/stores.ts';
 
 describe.each(databaseStores)('a transaction on $name', ({ open }) => {
   function setup() {
@@ -58,6 +58,24 @@ describe.each(databaseStores)('a transaction on $name', ({ open }) => {
     expect([isInTransaction(db), rows()]).toEqual([false, []]);
     close();
   });
+});
+
+test('has the database for writing from its beginning, or does not begin', () => {
+  const folder = temporaryFolder();
+  const [db, other] = [new Database(`${folder.path}/a.db`), new Database(`${folder.path}/a.db`)];
+  other.exec('BEGIN IMMEDIATE');
+  let hasBegun = false;
+  const begin = () =>
+    inTransaction(db, () => {
+      hasBegun = true;
+    });
+  expect(begin).toThrow('database is locked');
+  expect([hasBegun, isInTransaction(db)]).toEqual([false, false]);
+  other.exec('ROLLBACK');
+  begin();
+  expect(hasBegun).toBe(true);
+  for (const handle of [db, other]) handle.close();
+  folder.remove();
 });
 
 test('an error of the disk is not hidden by a rollback that SQLite has done already', () => {

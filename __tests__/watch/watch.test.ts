@@ -640,6 +640,27 @@ test('a topic in this process is watched like one elsewhere', async () => {
   expect(clock.pendingTimers + clock.pendingIo).toBe(0);
 });
 
+test('a topic in this process that is watched no more while it is read leaves nothing', async () => {
+  const clock = quietClock();
+  const topic = createTopic({ event: DocEvent, clock });
+  for (let n = 1; n <= 1_000; n++) topic.publish({ key: 'a', n });
+  const watched: Watch<number> = watch<DocEvent, number>(topic, {
+    since: { value: 0, position: { ...topic.head(), offset: 0 } },
+    load: () => ({ value: 0, position: topic.head() }),
+    apply: (value) => value + 1,
+    clock,
+  });
+  let left: number | undefined;
+  watched.onChange(() => {
+    if (watched.value === 0) return;
+    watched.dispose();
+    left ??= clock.pendingTimers + clock.pendingIo;
+  });
+  await clock.advance(0);
+  expect([watched.state, watched.value, left]).toEqual(['closed', 256, 0]);
+  topic.close();
+});
+
 test('a topic in this process that cannot be read for a while is read on from where it was', async () => {
   let listeners = 0;
   const clock = quietClock();

@@ -112,7 +112,22 @@ describe('watches of single keys', () => {
     await end();
   });
 
-  test('are all reset by a gap, and all resync, over one subscription', async () => {
+  test('all resync, and hear of what a server that forgot them did not tell, by few subscriptions', async () => {
+    const { served, asked, group, end } = await setup();
+    const keys = Array.from({ length: 10 }, (_, n) => `key ${n}`);
+    const all = keys.map((key) => group.watch(key, { ...deltas(served, key), resyncMs: 20_000 }));
+    await served.h.settled();
+    served.forgetWatchers();
+    for (const [n, key] of keys.entries()) served.publish(n, key);
+    await served.h.advance(25_000);
+    expect(all.map(({ value }) => value)).toEqual(keys.map((_, n) => [n]));
+    for (const { state, stats } of all)
+      expect([state, stats.resyncs, stats.loads, stats.resets]).toEqual(['live', 1, 2, 0]);
+    expect(asked.length).toBeLessThanOrEqual(3);
+    await end();
+  });
+
+  test('are all reset by a gap, over one subscription', async () => {
     const { served, add, end, transport } = await setup({ keep: 3 });
     const [a, b] = [add('a'), add('b')];
     await served.h.settled();
