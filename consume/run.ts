@@ -97,7 +97,8 @@ export class Run<E, Tx> {
       }
       // Those that follow come first: catching up with a long history holds nobody up.
       const group = groupOf(records, 'active', head) ?? booting;
-      if (group === undefined && this.#flights.size === 0) return;
+      // With a fault the run does not wait for a slow handler: the next one tries again.
+      if (group === undefined && (this.#flights.size === 0 || this.#fault !== undefined)) return;
       if (group === undefined) {
         await this.#anything();
         continue;

@@ -69,17 +69,24 @@ test('effects that the database refuses with the commit hold up nobody but who h
     consumers: [
       { id: 'a', handle: (event, _position, tx) => void tx.exec(`INSERT INTO orders VALUES (${event})`) },
       { id: 'b', handle: (event) => void seen.push(event) },
+      { id: 'slow', effects: 'at-least-once', handle: (event) => (event === 3 ? new Promise(() => undefined) : null) },
     ],
   });
   source.append(1);
   await expect(engine.boot()).rejects.toThrow(StoreError);
   source.append(2);
   await expect(engine.run()).rejects.toThrow('FOREIGN KEY');
-  expect(seen).toEqual([1, 2]);
-  expect(store.load('default', 'a')?.position?.offset).toBe(0);
-  db.exec('INSERT INTO customers VALUES (1), (2)');
+  source.append(3);
+  await expect(engine.run()).rejects.toThrow('FOREIGN KEY');
+  expect(seen).toEqual([1, 2, 3]);
+  expect([store.load('default', 'a'), store.load('default', 'slow')]).toMatchObject([
+    { position: { offset: 0 } },
+    { position: { offset: 2 } },
+  ]);
+  await engine.pause('slow');
+  db.exec('INSERT INTO customers VALUES (1), (2), (3)');
   await engine.run();
-  expect(store.load('default', 'a')).toMatchObject({ status: 'active', position: { offset: 2 } });
+  expect(store.load('default', 'a')).toMatchObject({ status: 'active', position: { offset: 3 } });
   await engine.close();
   db.close();
 });
