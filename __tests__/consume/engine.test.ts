@@ -218,6 +218,72 @@ describe('following', () => {
     expect(times).toHaveLength(2);
   });
 
+  test('who is let go on while somebody follows goes on at once', async () => {
+    await using stage = new Stage();
+    const source = new MemorySource<number>();
+    const seen: number[] = [];
+    const consumer = { id: 'a', handle: (event: number) => void seen.push(event) };
+    const engine = stage.engine({ source, store: new MemoryCheckpointStore(), consumers: [consumer] });
+    await engine.boot();
+    engine.follow();
+    await engine.pause('a');
+    source.append(1, 2);
+    await settled();
+    expect(seen).toEqual([]);
+    await engine.reactivate('a');
+    await settled();
+    expect(seen).toEqual([1, 2]);
+    await engine.rebuild('a');
+    await settled();
+    expect(seen).toEqual([1, 2, 1, 2]);
+  });
+
+  test('a failed consumer that is in no engine any more wakes nobody', async () => {
+    await using stage = new Stage();
+    const source = new MemorySource<number>();
+    const store = new MemoryCheckpointStore();
+    const handle = () => {
+      throw new Error('no');
+    };
+    const old = stage.engine({ source, store, consumers: [{ id: 'a', handle }] });
+    source.append(1);
+    await old.boot();
+    await old.close();
+    const engine = stage.engine({ source, store, consumers: [collector('b')] });
+    await engine.boot();
+    engine.follow();
+    const { heads } = source;
+    await stage.advance(100_000);
+    expect(source.heads - heads).toBeLessThanOrEqual(1);
+  });
+
+  test('runs that fail are tried again later and later, and after one that did not fail soon again', async () => {
+    await using stage = new Stage();
+    const source = new MemorySource<number>();
+    const engine = stage.engine({ source, store: new MemoryCheckpointStore(), consumers: [collector('a')] });
+    await engine.boot();
+    let isBroken = true;
+    const head = source.head.bind(source);
+    source.head = () => {
+      const at = head();
+      if (isBroken) throw new Error('no disk');
+      return at;
+    };
+    engine.follow();
+    await stage.advance(100_000);
+    const { heads } = source;
+    await stage.advance(29_000);
+    expect(source.heads - heads).toBeLessThanOrEqual(1);
+    isBroken = false;
+    await stage.advance(60_000);
+    isBroken = true;
+    source.append(1);
+    await settled();
+    const { heads: before } = source;
+    await stage.advance(1_000);
+    expect(source.heads - before).toBe(1);
+  });
+
   test('a consumer that catches up for the first time does not hold up those that follow', async () => {
     await using stage = new Stage();
     const source = new MemorySource<number>();
@@ -266,6 +332,25 @@ describe('following', () => {
     }
     expect(() => engine.follow()).toThrow(EngineClosedError);
     await engine.close();
+  });
+
+  test('what waited for the source when the engine was closed changes nothing any more', async () => {
+    await using stage = new Stage();
+    const source = new MemorySource<number>();
+    const store = new MemoryCheckpointStore();
+    const engine = stage.engine({ source, store, consumers: [collector('a'), collector('b')] });
+    await engine.boot(['b']);
+    source.append(1);
+    await engine.run();
+    const before = [store.load('default', 'a'), store.load('default', 'b')];
+    const answers: (() => void)[] = [];
+    const { position } = source;
+    source.head = () => new Promise((resolve) => answers.push(() => resolve(position)));
+    const waiting = [engine.boot(), engine.rebuild('b')].map((call) => expect(call).rejects.toThrow(EngineClosedError));
+    await engine.close();
+    for (const answer of answers) answer();
+    await Promise.all(waiting);
+    expect([store.load('default', 'a'), store.load('default', 'b')]).toEqual(before);
   });
 
   test('a source that refuses to be listened to is followed once it lets itself', async () => {

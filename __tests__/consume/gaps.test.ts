@@ -149,6 +149,26 @@ test.each(['skip-to-oldest', 'skip-to-head'] as const)(
   },
 );
 
+test('a history that is another one by the time it is read is followed to its own head', async () => {
+  await using stage = new Stage();
+  const source = new MemorySource<string>();
+  const projection = new Projection('skip-to-oldest');
+  const engine = stage.engine({ source, store: new MemoryCheckpointStore(), consumers: [projection], batchSize: 1 });
+  source.append('a');
+  await engine.boot();
+  source.append('b', 'c', 'd', 'e');
+  const read = source.read.bind(source);
+  source.read = (...args) => {
+    source.read = read;
+    source.restart('e2');
+    source.append('x', 'y');
+    return read(...args);
+  };
+  expect(await engine.run()).toEqual({ outcome: 'done', handled: 2 });
+  expect(projection.seen).toEqual(['a', 'x', 'y']);
+  expect((await engine.status())[0]).toMatchObject({ status: 'active', gaps: 1, position: { epoch: 'e2', offset: 2 } });
+});
+
 test('a consumer that begins at the start of a history that has lost its start is told so', async () => {
   await using stage = new Stage();
   const source = new MemorySource<string>(2);

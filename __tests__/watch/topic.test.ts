@@ -60,6 +60,15 @@ describe('a topic', () => {
     expect(told).toEqual(['a', 'b', 'b']);
   });
 
+  test('who was told by another that it listens no more is not told any more', () => {
+    const { topic } = setup();
+    const told: string[] = [];
+    topic.onAppend(() => stop());
+    const stop = topic.onAppend(() => told.push('b'));
+    topic.publish({ n: 1 });
+    expect(told).toEqual([]);
+  });
+
   test('says when a position is reached', async () => {
     const { topic, at, clock } = setup();
     const order: number[] = [];
