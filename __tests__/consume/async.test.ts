@@ -205,21 +205,24 @@ test('a handler that does not settle in time has failed: its signal aborts, and 
   expect((await engine.status())[0]).toMatchObject({ status: 'active' });
 });
 
-test('pausing while a handler is at work keeps what it has done, and begins no other', async () => {
-  await using stage = new Stage();
-  const source = new MemorySource<number>();
-  const { consumer, calls } = manual('a', 'at-least-once');
-  const engine = stage.engine({ source, store: new MemoryCheckpointStore(), consumers: [consumer] });
-  await engine.boot();
-  source.append(1, 2);
-  const run = engine.run();
-  await settled();
-  await engine.pause('a');
-  calls[0]?.resolve();
-  await run;
-  expect((await engine.status())[0]).toMatchObject({ status: 'paused', position: { offset: 1 } });
-  expect(calls).toHaveLength(1);
-});
+test.each(modes)(
+  '%s: pausing while a handler is at work keeps what it has done, and begins no other',
+  async (effects) => {
+    await using stage = new Stage();
+    const source = new MemorySource<number>();
+    const { consumer, calls } = manual('a', effects);
+    const engine = stage.engine({ source, store: new MemoryCheckpointStore(), consumers: [consumer] });
+    await engine.boot();
+    source.append(1, 2);
+    const run = engine.run();
+    await settled();
+    await engine.pause('a');
+    calls[0]?.resolve();
+    await run;
+    expect((await engine.status())[0]).toMatchObject({ status: 'paused', position: { offset: 1 } });
+    expect(calls).toHaveLength(1);
+  },
+);
 
 test('rebuilding while the first event is handled does not count that event for the new beginning', async () => {
   await using stage = new Stage();

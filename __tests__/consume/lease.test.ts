@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Consumer } from '../../consume/consumer.ts';
 import { StoreError } from '../../consume/errors.ts';
+import { MemoryCheckpointStore } from '../../consume/memoryStore.ts';
 import { SqliteCheckpointStore } from '../../consume/sqliteStore.ts';
 import { MemorySource } from './support/memorySource.ts';
 import { effectsOn, openDatabase, Stage, settled, storeCases } from './support/stage.ts';
@@ -176,4 +177,24 @@ test('inside a transaction that the application has open nothing runs, since it 
   expect(effects()).toEqual([]);
   expect((await engine.run()).handled).toBe(1);
   expect(effects()).toEqual(['x']);
+});
+
+test('whoever could not give its lease back has it still, and runs again', async () => {
+  await using stage = new Stage();
+  const source = new MemorySource<number>();
+  const store = new MemoryCheckpointStore();
+  const seen: number[] = [];
+  const engine = stage.engine({ source, store, consumers: [{ id: 'a', handle: (event) => void seen.push(event) }] });
+  await engine.boot();
+  const save = store.saveLease.bind(store);
+  store.saveLease = (name, lease) => {
+    if (lease.owner === '') throw new Error('no disk');
+    save(name, lease);
+  };
+  source.append(1);
+  expect(await engine.run()).toMatchObject({ outcome: 'done' });
+  expect(stage.faults).toMatchObject([{ kind: 'lease', error: { message: 'no disk' } }]);
+  source.append(2);
+  expect(await engine.run()).toMatchObject({ outcome: 'done' });
+  expect(seen).toEqual([1, 2]);
 });

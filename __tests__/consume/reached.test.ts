@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
 import { ConsumeOptionsError, ReachedTimeoutError, UnknownConsumerError } from '../../consume/errors.ts';
 import { MemoryCheckpointStore } from '../../consume/memoryStore.ts';
@@ -130,6 +131,23 @@ test('a signal ends the waiting with its reason, before it begins or later', asy
   await expect(waiting).rejects.toThrow('given up');
   await expect(engine.reached(position, { timeoutMs: 1_000, signal: controller.signal })).rejects.toThrow('given up');
   expect(stage.clock.pendingTimers).toBe(0);
+});
+
+test('a signal that outlives the waiting is listened to no more', async () => {
+  await using stage = new Stage();
+  const source = new MemorySource<number>();
+  const engine = stage.engine({ source, store: new MemoryCheckpointStore(), consumers: [{ id: 'a', handle: noop }] });
+  await engine.boot();
+  const { signal } = new AbortController();
+  const late = expect(engine.reached({ epoch: 'e1', offset: 2 }, { timeoutMs: 500, signal })).rejects.toThrow('500 ms');
+  const waiting = engine.reached({ epoch: 'e1', offset: 1 }, { timeoutMs: 1_000, signal });
+  expect(getEventListeners(signal, 'abort')).toHaveLength(2);
+  source.append(1);
+  await engine.run();
+  await waiting;
+  await stage.advance(500);
+  await late;
+  expect(getEventListeners(signal, 'abort')).toHaveLength(0);
 });
 
 test('what makes no sense is refused with what was expected', async () => {
