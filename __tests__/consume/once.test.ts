@@ -136,6 +136,23 @@ describe.each(storeCases)('the ledger over $name', ({ open }) => {
     });
   });
 
+  test('an effect that fails after its lease gives back no claim but its own', async () => {
+    using under = open();
+    const clock = new VirtualClock(settled);
+    const options = { mode: 'at-least-once', leaseMs: 100, clock } as const;
+    let fail = () => {};
+    const late = onceAsync(under.store, 's', '1', options, () => {
+      return new Promise<number>((_resolve, reject) => {
+        fail = () => reject(new Error('no'));
+      });
+    });
+    await clock.advance(100);
+    void onceAsync(under.store, 's', '1', options, () => new Promise<number>(() => undefined));
+    fail();
+    await expect(late).rejects.toThrow('no');
+    await expect(onceAsync(under.store, 's', '1', options, () => 1)).rejects.toThrow(OnceInProgressError);
+  });
+
   test('a claim from the distant future, as after a clock that was wrong, is begun anew, at least once', async () => {
     using under = open();
     const clock = new VirtualClock(settled);

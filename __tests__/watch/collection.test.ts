@@ -89,6 +89,15 @@ describe('a collection', () => {
     for (let turn = 0; turn < 5; turn++) await h.settled();
     expect([seen.value?.size, seen.state]).toEqual([3000, 'live']);
     seen.dispose();
+    const pages: number[] = [];
+    const { resReadable } = client.roster.snapshot.subscribe({});
+    void (async () => {
+      for await (const result of resReadable) if (result.ok) pages.push(result.payload.entries.length);
+    })();
+    for (let turn = 0; turn < 5; turn++) await h.settled();
+    expect(pages.reduce((sum, entries) => sum + entries, 0)).toBe(3000);
+    // 128 KiB each, by what entries weigh at most.
+    expect(Math.min(...pages.slice(0, -1))).toBeGreaterThan(100);
     await end();
   });
 
