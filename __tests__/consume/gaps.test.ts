@@ -7,12 +7,13 @@ import { Stage } from './support/stage.ts';
 
 /** What a projection is: what it has seen since it last started over. */
 class Projection implements TransactionalConsumer<string, MemoryTransaction> {
-  readonly id = 'projection';
+  readonly id: string;
   readonly onGap: GapPolicy | undefined;
   seen: string[] = [];
   resets = 0;
 
-  constructor(onGap?: GapPolicy) {
+  constructor(onGap?: GapPolicy, id = 'projection') {
+    this.id = id;
     this.onGap = onGap;
   }
 
@@ -233,6 +234,26 @@ test('consumers in different histories each get what is theirs, whichever offset
   expect(seen).toEqual(['1', '2', '3', '4', '5', '6']);
   expect(old).toMatchObject({ resets: 1, seen: ['3', '4', '5', '6'] });
   expect((await engine.status()).map(({ gaps }) => gaps)).toEqual([1, 1]);
+});
+
+test('who was in another history gets nothing of this one before its gap, though its offset is between', async () => {
+  await using stage = new Stage();
+  const source = new MemorySource<string>();
+  const [first, second] = [new Projection('skip-to-oldest', 'a'), new Projection('error', 'b')];
+  const engine = stage.engine({ source, store: new MemoryCheckpointStore(), consumers: [first, second] });
+  source.append('a', 'b');
+  await engine.boot();
+  await engine.pause('b');
+  source.restart('e2');
+  await engine.run();
+  source.append('1', '2', '3', '4');
+  await engine.reactivate('b');
+  await engine.run();
+  expect([first.seen, second.seen]).toEqual([
+    ['a', 'b', '1', '2', '3', '4'],
+    ['a', 'b'],
+  ]);
+  expect((await engine.status())[1]).toMatchObject({ status: 'error', gaps: 1, position: { epoch: 'e1', offset: 2 } });
 });
 
 test('a reset that throws is retried; the gap is not taken for handled', async () => {

@@ -153,6 +153,13 @@ describe.each(storeCases)('the ledger over $name', ({ open }) => {
     await expect(onceAsync(under.store, 's', '1', options, () => 1)).rejects.toThrow(OnceInProgressError);
   });
 
+  test('what an asynchronous effect is at work on, no other one begins', () => {
+    using under = open();
+    void onceAsync(under.store, 's', '1', { mode: 'at-most-once' }, () => new Promise<number>(() => undefined));
+    expect(() => once(under.store, 's', '1', () => under.effect('x'))).toThrow(OnceInProgressError);
+    expect(under.effects()).toEqual([]);
+  });
+
   test('a claim from the distant future, as after a clock that was wrong, is begun anew, at least once', async () => {
     using under = open();
     const clock = new VirtualClock(settled);
