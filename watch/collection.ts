@@ -2,6 +2,7 @@ import { type Static, Type } from '@sinclair/typebox';
 import { type Clock, type Infer, type PayloadSchema, systemClock } from '../router/index.ts';
 import { InvalidArgumentError } from './errors.ts';
 import { createEventCheck } from './eventCheck.ts';
+import { MAX_KEY_LENGTH } from './limits.ts';
 import type { Position } from './position.ts';
 import type { Keep } from './store.ts';
 import { createTopic, type Topic } from './topic.ts';
@@ -21,7 +22,6 @@ export interface CollectionOptions<S extends PayloadSchema> {
 /** What happened to a key of a collection. */
 export type CollectionEvent<V> = { type: 'set'; key: string; value: V } | { type: 'delete'; key: string };
 
-const MAX_KEY_LENGTH = 256;
 const keySchema = Type.String({ maxLength: MAX_KEY_LENGTH });
 
 /** Describes a {@link CollectionEvent} with values of a schema. */

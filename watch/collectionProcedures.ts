@@ -13,14 +13,14 @@ import {
 import { askPermission } from './authorization.ts';
 import { weigh } from './chunk.ts';
 import { type CollectionEvent, collectionEventSchema, type TypedCollection } from './collection.ts';
-import { MAX_KEYS } from './limits.ts';
+import { MAX_KEY_LENGTH, MAX_KEYS } from './limits.ts';
 import type { LocalSource } from './localSource.ts';
 import { type TopicError, TopicErrorSchema } from './messages.ts';
 import { type Position, PositionSchema } from './position.ts';
 import { type TopicProcedure, type TopicProcedureOptions, topicProcedure } from './topicProcedure.ts';
 
 const SnapshotRequest = Type.Object({
-  keys: Type.Optional(Type.Array(Type.String({ maxLength: 256 }), { maxItems: MAX_KEYS })),
+  keys: Type.Optional(Type.Array(Type.String({ maxLength: MAX_KEY_LENGTH }), { maxItems: MAX_KEYS })),
 });
 
 /** A piece of a snapshot. */

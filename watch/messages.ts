@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { PayloadSchema } from '../router/index.ts';
-import { MAX_KEYS } from './limits.ts';
+import { MAX_KEY_LENGTH, MAX_KEYS } from './limits.ts';
 import { type Position, PositionSchema } from './position.ts';
 
 /*
@@ -47,8 +47,6 @@ export function topicMessageSchema<S extends PayloadSchema>(event: S) {
     Type.Object({ type: Type.Literal('reset'), position: PositionSchema }),
   ]);
 }
-
-const MAX_KEY_LENGTH = 256;
 
 /** Describes what a subscription begins with. */
 export const TopicRequestSchema = Type.Object({

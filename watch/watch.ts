@@ -2,6 +2,7 @@ import { type Clock, systemClock } from '../router/index.ts';
 import { localAttempts, type OpenAttempt, remoteAttempts, type TopicClient } from './attempt.ts';
 import { InvalidArgumentError } from './errors.ts';
 import { type Feed, Follower, type FollowHandler } from './follower.ts';
+import { checkKeys } from './limits.ts';
 import type { LoadContext } from './loader.ts';
 import type { LocalSource } from './localSource.ts';
 import type { CoreOptions, Watch } from './watchCore.ts';
@@ -42,7 +43,7 @@ export interface DeltaMode<E, V> extends ValueOptions {
 
 /** What a watch by itself is made with, besides its mode. */
 export interface SourceOptions<E> {
-  /** Only events with these keys. */
+  /** Only events with these keys; of a client's procedure at most 1 000, of at most 256 characters. */
   keys?: readonly string[] | undefined;
   /** The key of an event; needed where `keys` are asked of a source in this process. */
   key?: ((event: E) => string) | undefined;
@@ -104,6 +105,7 @@ export function watch<E, V>(
   const { keys, key, clock = systemClock, since } = options;
   if (keys !== undefined && key === undefined && 'onAppend' in source)
     throw new InvalidArgumentError('expected key beside keys, for a source in this process cannot know them, got none');
+  if (keys !== undefined && !('onAppend' in source)) checkKeys(keys);
   const open = attemptsOver(source, key, clock);
   return watchFeed((handler) => new Follower(open, () => ({ keys }), since?.position, clock, handler), options, clock);
 }

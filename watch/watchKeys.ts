@@ -1,7 +1,7 @@
 import { type Clock, type ErrorPayload, systemClock } from '../router/index.ts';
 import { InvalidArgumentError, WatchClosedError } from './errors.ts';
 import { type Beginning, type Feed, Follower, type FollowHandler } from './follower.ts';
-import { MAX_KEYS } from './limits.ts';
+import { checkKeys, MAX_KEYS } from './limits.ts';
 import type { SentEvent } from './messages.ts';
 import type { Position } from './position.ts';
 import { attemptsOver, type DeltaMode, type NotificationMode, type WatchSource, watchFeed } from './watch.ts';
@@ -18,7 +18,7 @@ export interface KeyWatcherOptions<E> {
 export interface KeyWatchers<E> {
   /**
    * Watches one key; the subscription is begun anew for it, where it stood. Several watches of a key are fine.
-   * @throws {InvalidArgumentError} beyond 1 000 keys
+   * @throws {InvalidArgumentError} beyond 1 000 keys, or for one of more than 256 characters
    * @throws {WatchClosedError}
    */
   watch<V>(key: string, mode: DeltaMode<E, V>): Watch<V>;
@@ -64,6 +64,7 @@ class KeyGroup<E> implements KeyWatchers<E>, FollowHandler<E> {
 
   watch<V>(key: string, mode: NotificationMode<V> | DeltaMode<E, V>): Watch<V> {
     if (this.#isDisposed) throw new WatchClosedError('watching a key');
+    checkKeys([key]);
     if (!this.#members.has(key) && this.#members.size >= MAX_KEYS)
       throw new InvalidArgumentError(`expected at most ${MAX_KEYS} keys, got one more`);
     if (mode.since !== undefined)

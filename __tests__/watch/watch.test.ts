@@ -611,6 +611,12 @@ describe('a watch of deltas', () => {
     expect(() => watch(topic, { load, resyncMs: 0, clock })).toThrow('expected resyncMs of more than 0, got 0');
     expect(() => watch(topic, { load, loadTimeoutMs: Number.NaN, clock })).toThrow('expected loadTimeoutMs');
     expect(() => watch(topic, { load, keys: ['a'], clock })).toThrow('expected key beside keys');
+    const many = Array.from({ length: 1_001 }, (_, n) => `${n}`);
+    const remote = new Scripted();
+    expect(() => watch(remote, { load, keys: many, clock })).toThrow('expected at most 1000 keys, got 1001');
+    const long = ['x'.repeat(257)];
+    expect(() => watch(remote, { load, keys: long, clock })).toThrow('at most 256 characters, got 257');
+    expect(remote.attempts).toEqual([]);
     const deltas = { load: () => ({ value: 1, position: topic.head() }), apply: (value: number) => value, clock };
     expect(() => watch(topic, { ...deltas, maxHeldEvents: -1 })).toThrow('expected maxHeldEvents of 0 or more, got -1');
     expect(() => watch(topic, { ...deltas, maxHeldEvents: Number.NaN })).toThrow('expected maxHeldEvents');

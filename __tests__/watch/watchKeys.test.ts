@@ -151,6 +151,7 @@ describe('watches of single keys', () => {
     await served.h.settled();
     expect([a.state, secret.state]).toEqual(['refused', 'refused']);
     for (let n = 0; n < 1000; n++) add(`key ${n}`);
+    expect(() => add('x'.repeat(257))).toThrow('expected a key of at most 256 characters, got 257');
     expect(() => add('one more')).toThrow('expected at most 1000 keys, got one more');
     group.dispose();
     expect(() => add('a')).toThrow('it was closed');
