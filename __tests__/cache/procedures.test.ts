@@ -1,8 +1,10 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import type { CacheQuestion } from '../../cache/cacheProcedures.ts';
 import { createCache } from '../../cache/createCache.ts';
 import { CacheEventSchema } from '../../cache/messages.ts';
 import { CallError } from '../../router/errors.ts';
+import { createMirror } from '../../watch/mirror.ts';
 import { createTopic } from '../../watch/topic.ts';
 import { quietClock } from '../watch/support/clock.ts';
 import { Chain, type Doc } from './support/chain.ts';
@@ -125,7 +127,17 @@ describe('errors', () => {
   test('a timeout that is none is refused', async () => {
     await using chain = await Chain.create({ nodes: 2 });
     await expect(chain.leaf.get('a', { timeoutMs: -1 })).rejects.toThrow('expected timeoutMs of 0 or more, got -1');
-    await expect(chain.leaf.invalidate('a', { timeoutMs: Number.NaN })).rejects.toThrow('got NaN');
+    const options = { timeoutMs: Number.NaN };
+    for (const refused of [chain.leaf.get('a', options), chain.leaf.invalidate('a', options)])
+      await expect(refused).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
+  test('a signal that outlives what it was given for is let go of', async () => {
+    await using chain = await Chain.create({ nodes: 2 });
+    const { signal } = new AbortController();
+    await chain.leaf.get('a', { signal });
+    await chain.leaf.invalidate('a', { signal });
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   test('more callers than may wait are refused, and those that wait are served', async () => {
@@ -176,9 +188,7 @@ test('an owner that was closed has let go of the topic it was given, and closed 
   const topic = createTopic({ event: CacheEventSchema, clock });
   const load = () => 1;
   const [given, own] = [createCache({ load, topic, clock }), createCache({ load, clock })];
-  const ownTopic = own.hop.changes(() => {
-    throw new Error('an owner has no mirror');
-  });
+  const ownTopic = own.hop.changes(createMirror);
   topic.publish({ key: 'a' });
   given.close();
   own.close();
@@ -217,8 +227,8 @@ describe('who may', () => {
   ])('%s refuses', async (_what, answer) => {
     await using chain = await Chain.create({ nodes: 2, authorize: answer as () => boolean });
     const { client } = chain.bareClient(0);
-    for (const result of [await client.docs.get.rpc({ key: 'a' }), await client.docs.invalidate.rpc({ key: 'a' })])
-      expect(result).toMatchObject({ ok: false, payload: { code: 'NOT_AUTHORIZED' } });
+    for (const { rpc } of [client.docs.get, client.docs.invalidate])
+      expect(await rpc({ key: 'a' })).toMatchObject({ ok: false, payload: { code: 'NOT_AUTHORIZED' } });
     await chain.settled();
     expect([chain.leaf.state, chain.loads]).toEqual(['refused', 0]);
   });

@@ -174,6 +174,8 @@ describe('a store', () => {
     store.clear();
     store.set('z', 1);
     expect([store.size, store.get('z'), store.get('9999')]).toEqual([1, 1, undefined]);
+    for (let n = 0; n < 10; n++) store.set(`${n}`, n);
+    expect([store.size, store.get('9')]).toEqual([3, 9]);
   });
 
   test.each([0, -1, 1.5, Number.NaN])('of %s entries is refused', (maxEntries) => {
