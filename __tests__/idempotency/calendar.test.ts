@@ -2,6 +2,7 @@ import Database from 'libsql';
 import { describe, expect, test } from 'vitest';
 import { JsonCodec } from '../../codec/json.ts';
 import { Calendar } from '../../router/calendar.ts';
+import { MemoryIdempotencyStore } from '../../router/memoryIdempotencyStore.ts';
 import { Ok } from '../../router/result.ts';
 import { createServer } from '../../router/server.ts';
 import { createHarness } from '../../testUtil/harness.ts';
@@ -77,8 +78,12 @@ test.each([HOUR, -HOUR])(
     });
     const { client } = stage.client();
     const place = () => client.orders.place.rpc({ item: 'book' }, { idempotencyKey: 'a' });
+    const expiry = db.prepare('SELECT MIN(expires_at) AS at FROM holdfast_idempotency');
     expect(await place()).toEqual(Ok({ number: 1 }));
     clock.wrongByMs = by;
+    await client.orders.refund.rpc({ item: 'book' }, { idempotencyKey: 'a' });
+    // Another process on the file, whose clock is right, does not forget it earlier either.
+    expect(expiry.get()).toMatchObject({ at: stage.h.clock.wallNow() + 120_000 });
     await stage.h.advance(59_999);
     expect(await place()).toEqual(Ok({ number: 1 }));
     clock.wrongByMs = 0;
@@ -90,3 +95,26 @@ test.each([HOUR, -HOUR])(
     db.close();
   },
 );
+
+test('an outcome is kept from when it came, however long that took', async () => {
+  await using stage = await createShopStage(memory);
+  stage.open({ store: new MemoryIdempotencyStore(), ttlMs: 60_000 });
+  const { client } = stage.client();
+  const place = () => client.orders.place.rpc({ item: 'book' }, { idempotencyKey: 'a' });
+  stage.till.hold();
+  const placed = place();
+  await stage.h.advance(100_000);
+  stage.till.release();
+  expect(await placed).toEqual(Ok({ number: 1 }));
+  await stage.h.advance(100_000);
+  expect(await place()).toEqual(Ok({ number: 1 }));
+});
+
+test('what an earlier server left is forgotten in its time, even if nobody calls', async () => {
+  await using stage = await createShopStage(memory);
+  const store = new MemoryIdempotencyStore();
+  store.claim({ id: 'a', principal: 'ann', requestHash: '', expiresAt: stage.h.clock.now() + 30_000 }, 0);
+  stage.open({ store, ttlMs: 60_000 });
+  await stage.h.advance(45_000);
+  expect(store.size).toBe(0);
+});

@@ -299,6 +299,27 @@ describe('a repeat', () => {
   });
 });
 
+test('a principal is not the client whose id is the same text, nor a service another one with the same procedures', async () => {
+  await using stage = await createShopStage(memory);
+  const idempotency = keep();
+  stage.open(idempotency);
+  const services = { ...shopOf(stage.till), returns: shopOf(stage.till).orders };
+  const strict = createServer(stage.h.server({}, 'STRICT'), services, {
+    idempotency,
+    handshakeOptions: {
+      checkMetadata: () => undefined,
+      validate: () => ({}),
+      principal: () => 'ann',
+    },
+  });
+  const { client, transport } = stage.client({}, 'ann');
+  const there = createClient<typeof services>(transport, 'STRICT');
+  expect(await client.orders.place.rpc(book, { idempotencyKey: 'a' })).toEqual(Ok({ number: 1 }));
+  expect(await there.orders.place.rpc(book, { idempotencyKey: 'a' })).toEqual(Ok({ number: 2 }));
+  expect(await there.returns.place.rpc(book, { idempotencyKey: 'a' })).toEqual(Ok({ number: 3 }));
+  await strict.close();
+});
+
 test('what was never answered is remembered up to a number of calls, and no longer than servers do', async () => {
   await using stage = await createShopStage(memory);
   const { clock } = stage.h;
