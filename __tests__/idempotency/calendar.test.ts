@@ -117,4 +117,10 @@ test('what an earlier server left is forgotten in its time, even if nobody calls
   stage.open({ store, ttlMs: 60_000 });
   await stage.h.advance(45_000);
   expect(store.size).toBe(0);
+  // Nobody has looked since there was nothing left.
+  await stage.h.advance(45_000);
+  const { client } = stage.client();
+  expect(await client.orders.place.rpc({ item: 'book' }, { idempotencyKey: 'a' })).toEqual(Ok({ number: 1 }));
+  await stage.h.advance(150_000);
+  expect(store.size).toBe(0);
 });

@@ -237,6 +237,10 @@ test('a store that is full refuses new calls by name, one principal after the ot
   const hostile = stage.client({}, 'hostile').client;
   for (const key of ['a', 'b']) expect((await place(hostile, key)).ok).toBe(true);
   for (const key of ['c', 'd']) expect(await place(hostile, key)).toEqual(failed('IDEMPOTENCY_STORE_FULL'));
+  expect(stage.lines).toContainEqual([
+    'a call with an idempotencyKey was refused: the store is full',
+    expect.objectContaining({ reason: "one principal's share of maxEntries (2) is reached" }),
+  ]);
   const honest = stage.client({}, 'honest').client;
   expect(await place(honest, 'a')).toEqual(Ok({ number: 3 }));
   expect(await place(hostile, 'a')).toEqual(Ok({ number: 1 }));
