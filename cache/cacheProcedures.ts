@@ -11,6 +11,7 @@ import {
 } from '../router/index.ts';
 import { askPermission, type Permission } from '../watch/authorization.ts';
 import { createMirror } from '../watch/mirror.ts';
+import { checkFunction } from '../watch/shape.ts';
 import { type TopicProcedure, topicProcedure } from '../watch/topicProcedure.ts';
 import type { Cache } from './cache.ts';
 import { failureOf, NOT_AUTHORIZED_CODE } from './errors.ts';
@@ -37,8 +38,8 @@ export interface CacheProceduresOptions<S extends PayloadSchema, Ctx> {
   /** Describes a value. */
   value: S;
   /**
-   * Whether a caller may: `true`, or a signal that takes the permission to follow back. Anything else refuses, a throw and a
-   * rejection too.
+   * Whether a caller may: `true`, or a signal that takes the permission to follow back. `false` refuses for good; what it throws, or
+   * rejects with, is the handler's failure, and permits nothing.
    */
   authorize: (question: CacheQuestion<Ctx>) => Permission | Promise<Permission>;
 }
@@ -67,6 +68,7 @@ export function cacheProcedures<S extends PayloadSchema, Ctx = ProcedureHandlerC
   cache: Cache<Infer<S>>,
   { value, authorize }: CacheProceduresOptions<S, Ctx>,
 ): CacheProcedures<Ctx, S> {
+  checkFunction('authorize', authorize);
   const { hop } = cache;
   const source = hop.changes((options) => createMirror<CacheEvent>(options));
   const isAllowed = async (question: CacheQuestion<Ctx>) =>

@@ -1,6 +1,7 @@
 import { TransactionError } from '../watch/errors.ts';
 import { hasReached } from '../watch/hasReached.ts';
 import type { Position } from '../watch/position.ts';
+import { checkFunction } from '../watch/shape.ts';
 import { createTopic, type Topic } from '../watch/topic.ts';
 import type { Cache } from './cache.ts';
 import { CacheNode, type RequestOptions, unconfirmed } from './cacheNode.ts';
@@ -41,6 +42,7 @@ class OwnerCache<V> extends CacheNode<V> {
 
   constructor(options: OwnerOptions<V>) {
     const settled = settleOptions(options);
+    checkFunction('load', options.load);
     super(settled, new Line('live'));
     this.#load = options.load;
     this.#topic = options.topic ?? createTopic({ event: CacheEventSchema, clock: settled.clock });

@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '../router/index.ts';
 import { InvalidArgumentError } from '../watch/errors.ts';
+import { checkShape } from '../watch/shape.ts';
 import { type CacheStore, MemoryCacheStore } from './store.ts';
 
 /** Options of every cache. */
@@ -32,6 +33,8 @@ export interface SettledOptions<V> {
   readonly clock: Clock;
 }
 
+const STORE_METHODS = ['get', 'set', 'delete', 'clear'];
+
 /** @throws {InvalidArgumentError} */
 export function positive(name: string, value: number): number {
   if (!(value > 0)) throw new InvalidArgumentError(`expected ${name} of more than 0, got ${value}`);
@@ -44,6 +47,7 @@ export function settleOptions<V>(options: CacheOptions<V>): SettledOptions<V> {
   const { maxConcurrentFetches = 256, maxFetches = 10_000 } = options;
   if (store !== undefined && maxEntries !== undefined)
     throw new InvalidArgumentError(`expected store or maxEntries, got both: a store of yours is its own bound`);
+  if (store !== undefined) checkShape('store to be a Map, or anything like one', store, STORE_METHODS);
   return {
     store: store ?? new MemoryCacheStore<V>(maxEntries ?? 10_000),
     fetchTimeoutMs: positive('fetchTimeoutMs', fetchTimeoutMs),

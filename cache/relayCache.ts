@@ -1,9 +1,11 @@
 import { CallError, type CallOptions, type CancelTimer, type ErrorPayload, type Result } from '../router/index.ts';
 import { remoteAttempts, type TopicClient } from '../watch/attempt.ts';
+import { InvalidArgumentError } from '../watch/errors.ts';
 import { Follower } from '../watch/follower.ts';
 import type { Mirror } from '../watch/mirror.ts';
 import type { Position } from '../watch/position.ts';
 import { ReachedWaiters } from '../watch/reached.ts';
+import { checkShape } from '../watch/shape.ts';
 import type { Keep } from '../watch/store.ts';
 import { Applier } from './applier.ts';
 import type { Cache, MirrorMaker } from './cache.ts';
@@ -44,6 +46,8 @@ export interface RelayOptions<V> extends CacheOptions<V> {
   keep?: Keep | undefined;
 }
 
+const PROCEDURES = ['get.rpc', 'invalidate.rpc', 'changes.subscribe'];
+
 class RelayCache<V> extends CacheNode<V> {
   readonly #upstream: CacheUpstream<V>;
   readonly #whenLost: NonNullable<RelayOptions<V>['whenLost']>;
@@ -59,7 +63,12 @@ class RelayCache<V> extends CacheNode<V> {
   constructor(upstream: CacheUpstream<V>, options: RelayOptions<V>) {
     const settled = settleOptions(options);
     const { whenLost = 'fetch', resyncMs = 300_000, keep } = options;
+    checkShape('the service of a client that cacheProcedures serves, as client.docs', upstream, PROCEDURES);
     if (typeof whenLost === 'object') positive('whenLost.maxStaleMs', whenLost.maxStaleMs);
+    else if (whenLost !== 'fetch' && whenLost !== 'reject')
+      throw new InvalidArgumentError(
+        `expected whenLost to be 'fetch', 'reject' or { maxStaleMs }, got '${String(whenLost)}'`,
+      );
     super(settled, new Line('connecting'));
     const { clock, maxConcurrentFetches } = settled;
     this.#upstream = upstream;

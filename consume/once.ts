@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../router/index.ts';
 import type { NotAPromise } from '../watch/sqlite.ts';
 import { ConsumeOptionsError, OnceInProgressError } from './errors.ts';
-import { number, text } from './options.ts';
+import { checkLedger, number, text } from './options.ts';
 import type { CheckpointStore, Claim } from './store.ts';
 import { refusePromise } from './transaction.ts';
 
@@ -45,6 +45,7 @@ export function once<Tx, T extends NotAPromise>(
   effect: (tx: Tx) => T,
   { clock = systemClock }: OnceOptions = {},
 ): OnceOutcome<T> {
+  checkLedger(store);
   checkNames(scope, id);
   return store.transaction((tx) => {
     const claim = store.claim(scope, id);
@@ -67,6 +68,7 @@ export async function onceAsync<T>(
   options: OnceAsyncOptions,
   effect: () => Promise<T> | T,
 ): Promise<OnceAsyncOutcome<T>> {
+  checkLedger(store);
   checkNames(scope, id);
   const { mode, clock = systemClock } = options;
   if (mode !== 'at-most-once' && mode !== 'at-least-once') {
@@ -110,6 +112,7 @@ export function pruneLedger(
   if (!Number.isFinite(olderThanMs) || olderThanMs < 0) {
     throw new ConsumeOptionsError('olderThanMs to be a finite number of at least 0', olderThanMs);
   }
+  checkLedger(store);
   return store.pruneClaims(clock.wallNow() - olderThanMs, scope);
 }
 

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../router/index.ts';
+import { misshapen } from '../watch/shape.ts';
 import type { EventSource } from '../watch/source.ts';
 import { type Consumer, gapPolicies } from './consumer.ts';
 import { ConsumeOptionsError } from './errors.ts';
@@ -59,7 +60,7 @@ export function settleOptions<E, Tx>(options: EngineOptions<E, Tx>): EngineSetti
   if (typeof source?.read !== 'function' || typeof source.head !== 'function') {
     throw new ConsumeOptionsError('source to have head(), read() and onAppend()', source);
   }
-  if (typeof store?.transaction !== 'function') throw new ConsumeOptionsError('store to be a CheckpointStore', store);
+  checkStore(store);
   if (typeof onError !== 'function') throw new ConsumeOptionsError('onError to be a function', onError);
   const retryBaseMs = number('retry.baseMs', options.retry?.baseMs, 1_000);
   const retryMaxMs = number('retry.maxMs', options.retry?.maxMs, Math.max(60_000, retryBaseMs));
@@ -84,6 +85,20 @@ export function settleOptions<E, Tx>(options: EngineOptions<E, Tx>): EngineSetti
       void (async () => onError(fault))().catch(() => undefined);
     },
   };
+}
+
+const STORE_METHODS = ['transaction', 'list', 'load', 'save', 'remove', 'lease', 'saveLease'];
+const LEDGER_METHODS = ['transaction', 'claim', 'saveClaim', 'removeClaim', 'pruneClaims'];
+
+/** @throws {ConsumeOptionsError} for what is no store, such as the database of one: some have a `transaction`, too */
+export function checkStore(store: unknown, methods: readonly string[] = STORE_METHODS): void {
+  if (misshapen(store, methods) !== undefined)
+    throw new ConsumeOptionsError('store to be a CheckpointStore, such as a SqliteCheckpointStore', store);
+}
+
+/** The same of a store of which the ledger alone is used. */
+export function checkLedger(store: unknown): void {
+  checkStore(store, LEDGER_METHODS);
 }
 
 function byId<E, Tx>(consumers: readonly Consumer<E, Tx>[]): Map<string, Consumer<E, Tx>> {

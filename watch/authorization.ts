@@ -1,3 +1,5 @@
+import { InvalidArgumentError } from './errors.ts';
+
 /** What may be answered to the question whether somebody may follow a topic. With `revoked` the answer ends when it aborts. */
 export type Permission = boolean | { readonly revoked: AbortSignal };
 
@@ -8,21 +10,17 @@ export interface Granted {
 }
 
 /**
- * Asks.
- * @returns undefined if it is refused: by the answer, by an answer that is none, or because asking failed
+ * Asks. What `ask` throws is passed on: whoever cannot be asked has not agreed, but has not refused for good either.
+ * @returns undefined if it is refused
+ * @throws {InvalidArgumentError} for an answer that is none
  */
 export async function askPermission(ask: () => Permission | Promise<Permission>): Promise<Granted | undefined> {
-  let permission: Permission;
-  try {
-    permission = await ask();
-  } catch {
-    return undefined; // whoever cannot be asked has not agreed
-  }
+  const permission = await ask();
   if (permission === true) return { onRevoked: () => () => undefined };
+  if (permission === false) return undefined;
   // Not merely truthy: an answer of another shape is a mistake, and a mistake must not open anything.
-  if (typeof permission !== 'object' || permission === null || !(permission.revoked instanceof AbortSignal))
-    return undefined;
-  const { revoked } = permission;
+  const { revoked }: { revoked?: unknown } = permission ?? {};
+  if (!(revoked instanceof AbortSignal)) throw new InvalidArgumentError(noAnswer(permission));
   if (revoked.aborted) return undefined;
   return {
     onRevoked(listener) {
@@ -31,4 +29,9 @@ export async function askPermission(ask: () => Permission | Promise<Permission>)
       return () => revoked.removeEventListener('abort', listener);
     },
   };
+}
+
+function noAnswer(given: unknown): string {
+  const shown = typeof given === 'object' && given !== null ? 'an object without an AbortSignal' : String(given);
+  return `expected authorize to answer true, false or { revoked: AbortSignal }, got ${shown}`;
 }

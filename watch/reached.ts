@@ -43,6 +43,7 @@ export class ReachedWaiters {
     const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
     if (!(timeoutMs >= 0))
       return Promise.reject(new InvalidArgumentError(`expected timeoutMs of 0 or more, got ${timeoutMs}`));
+    if (!isPosition(wanted)) return Promise.reject(noPosition(wanted));
     if (hasReached(this.#seen, wanted)) return Promise.resolve();
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     if (signal?.aborted === true) return Promise.reject(new ReachedAbortedError(wanted, signal.reason));
@@ -123,4 +124,15 @@ export class ReachedWaiters {
       if (at >= 0) list.splice(at, 1);
     }
   }
+}
+
+/** Types would not let another pass; whoever waits for what is none would wait for ever. */
+export function isPosition(value: Position | undefined): boolean {
+  return typeof value?.epoch === 'string' && Number.isSafeInteger(value.offset) && value.offset >= 0;
+}
+
+export function noPosition(value: unknown): InvalidArgumentError {
+  const shown =
+    typeof value === 'object' && value !== null ? `an object with ${Object.keys(value).join(', ')}` : String(value);
+  return new InvalidArgumentError(`expected a position, { epoch, offset }, got ${shown}`);
 }

@@ -1,4 +1,5 @@
 import { TransactionError } from './errors.ts';
+import { checkShape } from './shape.ts';
 
 /**
  * What better-sqlite3, libsql and node:sqlite have in common: the handle is the application's, opened and closed by it.
@@ -15,6 +16,11 @@ export interface SqliteStatement {
   /** A row by its columns' names; undefined (or null) where there is none. */
   get(...parameters: SqliteValue[]): unknown;
   all(...parameters: SqliteValue[]): unknown[];
+}
+
+/** @throws {InvalidArgumentError} for what is none of them, such as a path */
+export function checkDatabase(db: unknown): void {
+  checkShape('an open database of better-sqlite3, libsql or node:sqlite', db, ['exec', 'prepare']);
 }
 
 /** What they take as a parameter. */

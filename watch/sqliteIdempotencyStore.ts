@@ -11,6 +11,7 @@ import {
   systemClock,
 } from '../router/index.ts';
 import type { SqliteDatabase, SqliteStatement, SqliteValue } from './sqlite.ts';
+import { checkDatabase } from './sqlite.ts';
 
 /** Options of {@link SqliteIdempotencyStore}: 1 000 000 entries, 1 GiB. */
 export interface SqliteIdempotencyStoreOptions extends IdempotencyLimitOptions {
@@ -83,6 +84,7 @@ export class SqliteIdempotencyStore implements IdempotencyStore {
    */
   constructor(db: SqliteDatabase, options: SqliteIdempotencyStoreOptions = {}) {
     const { clock = systemClock } = options;
+    checkDatabase(db);
     this.#db = db;
     this.#clock = clock;
     this.#limits = new IdempotencyLimits(options, DEFAULTS);

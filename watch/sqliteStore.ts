@@ -3,7 +3,7 @@ import { InvalidArgumentError, TransactionError } from './errors.ts';
 import { fromEventText, toEventText } from './eventText.ts';
 import type { Position } from './position.ts';
 import type { Positioned } from './source.ts';
-import { inTransaction, isInTransaction, type SqliteDatabase, type SqliteStatement } from './sqlite.ts';
+import { checkDatabase, inTransaction, isInTransaction, type SqliteDatabase, type SqliteStatement } from './sqlite.ts';
 import type { Extent, SettledKeep, TopicStore } from './store.ts';
 
 /** Options of {@link SqliteTopicStore}. */
@@ -55,6 +55,7 @@ export class SqliteTopicStore implements TopicStore {
    * @throws {TransactionError} inside a transaction: were it rolled back, the tables would be gone
    */
   constructor(db: SqliteDatabase, { name, clock = systemClock }: SqliteTopicStoreOptions) {
+    checkDatabase(db);
     if (typeof name !== 'string' || name.length === 0 || name.length > MAX_NAME)
       throw new InvalidArgumentError(`expected a topic's name of 1 to ${MAX_NAME} characters, got ${String(name)}`);
     // The database makes the same of them all: two topics would be one.

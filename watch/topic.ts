@@ -7,7 +7,8 @@ import { Listeners } from './listeners.ts';
 import type { LocalSource } from './localSource.ts';
 import { MemoryTopicStore } from './memoryStore.ts';
 import type { Position } from './position.ts';
-import { type ReachedOptions, ReachedWaiters } from './reached.ts';
+import { isPosition, noPosition, type ReachedOptions, ReachedWaiters } from './reached.ts';
+import { checkShape } from './shape.ts';
 import type { Positioned, ReadOutcome } from './source.ts';
 import { type Extent, type Keep, type SettledKeep, settleKeep, type TopicStore } from './store.ts';
 
@@ -107,6 +108,7 @@ class StoredTopic<E> implements Topic<E> {
   }
 
   async reached(position: Position, options?: ReachedOptions): Promise<void> {
+    if (!isPosition(position)) throw noPosition(position);
     if (!this.#isClosed) this.#settle();
     const seen = headOf(this.#settled);
     // The owner knows: no other history will follow this one.
@@ -182,9 +184,15 @@ function headOf({ epoch, head }: Extent): Position {
   return { epoch, offset: head };
 }
 
-/** Opens a topic: an ordered history of events that others follow from any position it still holds. */
+const STORE_METHODS = ['extent', 'append', 'trim', 'read', 'isUnsettled'];
+
+/**
+ * Opens a topic: an ordered history of events that others follow from any position it still holds.
+ * @throws {InvalidArgumentError}
+ */
 export function createTopic<S extends PayloadSchema>(options: TopicOptions<S>): Topic<Infer<S>> {
   const { event, clock = systemClock } = options;
   const store = options.store ?? new MemoryTopicStore({ clock });
+  checkShape('store to be a TopicStore, such as a SqliteTopicStore', store, STORE_METHODS);
   return new StoredTopic<Infer<S>>(event, store, settleKeep(options.keep), clock);
 }

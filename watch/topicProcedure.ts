@@ -18,6 +18,7 @@ import {
   TopicRequestSchema,
   topicMessageSchema,
 } from './messages.ts';
+import { checkFunction } from './shape.ts';
 import { Subscriber, type TopicWritable } from './subscriber.ts';
 import { TopicHub } from './topicHub.ts';
 
@@ -26,8 +27,8 @@ export interface TopicProcedureOptions<S extends PayloadSchema, Ctx> {
   /** Describes an event. */
   event: S;
   /**
-   * Whether a caller may follow the topic, or these keys of it: `true`, or a signal that takes the permission back. Anything
-   * else refuses, a throw and a rejection too. Nothing is sent before the answer.
+   * Whether a caller may follow the topic, or these keys of it: `true`, or a signal that takes the permission back. `false` refuses
+   * for good. Nothing is sent before the answer; what it throws, or rejects with, is the handler's failure, and the client asks again.
    */
   authorize: (question: { ctx: Ctx; keys: readonly string[] | undefined }) => Permission | Promise<Permission>;
   /** The key of an event, for subscriptions of some keys; without it they are refused. */
@@ -54,7 +55,8 @@ export interface TopicProcedure<Ctx, S extends PayloadSchema>
   extends SubscriptionProcedure<Ctx, typeof TopicRequestSchema, MessageSchema<S>, typeof TopicErrorSchema> {
   /**
    * Asks `authorize` again for every subscription that is open: a role was taken away. Until the answer a subscription is
-   * sent nothing; then it goes on where it stood, or ends with NOT_AUTHORIZED. Resolves when all have been asked.
+   * sent nothing; then it goes on where it stood, or ends with NOT_AUTHORIZED. Resolves when all have been asked; rejects
+   * with an AggregateError if some could not be, which are over then, and begun again by their clients.
    */
   reauthorize(): Promise<void>;
 }
@@ -69,12 +71,19 @@ const refusal = (): TopicError => ({ code: 'NOT_AUTHORIZED', message: 'you may n
 /** One subscription, as its handler sees it. */
 class Following<E> {
   readonly #hub: TopicHub<E>;
+  readonly #call: Pick<CallContext<unknown, unknown>, 'cancel'>;
   readonly #ask: () => Promise<Granted | undefined>;
   readonly #subscriber: Subscriber<E>;
 
-  constructor(hub: TopicHub<E>, subscriber: Subscriber<E>, ask: () => Promise<Granted | undefined>) {
+  constructor(
+    hub: TopicHub<E>,
+    subscriber: Subscriber<E>,
+    call: Pick<CallContext<unknown, unknown>, 'cancel'>,
+    ask: () => Promise<Granted | undefined>,
+  ) {
     this.#hub = hub;
     this.#subscriber = subscriber;
+    this.#call = call;
     this.#ask = ask;
   }
 
@@ -83,10 +92,17 @@ class Following<E> {
     this.#subscriber.stopRevocation = granted.onRevoked(() => this.refuse());
   }
 
+  /** @throws what asking failed with; then it is over, and its client subscribes again */
   async reauthorize(): Promise<void> {
     this.#hub.pause(this.#subscriber);
     const { turn } = this.#subscriber;
-    const granted = await this.#ask();
+    let granted: Granted | undefined;
+    try {
+      granted = await this.#ask();
+    } catch (error) {
+      if (this.#subscriber.turn === turn) this.#call.cancel('nobody could be asked whether you may follow this');
+      throw error;
+    }
     if (this.#subscriber.turn !== turn) return; // asked once more meanwhile, or it has ended
     if (granted === undefined) return this.refuse();
     this.grant(granted);
@@ -115,6 +131,7 @@ export function topicProcedure<S extends PayloadSchema, Ctx = ProcedureHandlerCo
   options: TopicProcedureOptions<S, Ctx>,
 ): TopicProcedure<Ctx, S> {
   const { event, authorize, key, description } = options;
+  checkFunction('authorize', authorize);
   const hub = new TopicHub<Infer<S>>(source, {
     key,
     batch: Math.ceil(positive('batch', options.batch ?? 256)),
@@ -149,7 +166,7 @@ export function topicProcedure<S extends PayloadSchema, Ctx = ProcedureHandlerCo
     const start = beginningOf(source, request);
     const filter = keys === undefined ? undefined : new Set(keys);
     const subscriber = new Subscriber(writable, filter, call.clock, start.position);
-    const following = new Following(hub, subscriber, ask);
+    const following = new Following(hub, subscriber, call, ask);
     followings.add(following);
     call.deferCleanup(() => {
       followings.delete(following);
@@ -174,7 +191,10 @@ export function topicProcedure<S extends PayloadSchema, Ctx = ProcedureHandlerCo
     ...procedure,
     reauthorize: async () => {
       round += 1;
-      await Promise.all([...followings].map((following) => following.reauthorize()));
+      const asked = await Promise.allSettled([...followings].map((following) => following.reauthorize()));
+      const failures = asked.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
+      if (failures.length > 0)
+        throw new AggregateError(failures, `authorize failed for ${failures.length} of ${asked.length} subscriptions`);
     },
   };
 }

@@ -224,13 +224,18 @@ describe('who may', () => {
   test.each<[string, () => unknown]>([
     ['a throw', () => Promise.reject(new Error('the directory is down'))],
     ['a truthy answer that is none', () => 'yes'],
-  ])('%s refuses', async (_what, answer) => {
-    await using chain = await Chain.create({ nodes: 2, authorize: answer as () => boolean });
+  ])('%s permits nothing, and does not refuse for good', async (_what, answer) => {
+    let isDown = true;
+    const authorize = () => (isDown ? answer() : true) as boolean;
+    await using chain = await Chain.create({ nodes: 2, authorize });
     const { client } = chain.bareClient(0);
     for (const { rpc } of [client.docs.get, client.docs.invalidate])
-      expect(await rpc({ key: 'a' })).toMatchObject({ ok: false, payload: { code: 'NOT_AUTHORIZED' } });
+      expect(await rpc({ key: 'a' })).toMatchObject({ ok: false, payload: { code: 'UNCAUGHT_ERROR' } });
     await chain.settled();
-    expect([chain.leaf.state, chain.loads]).toEqual(['refused', 0]);
+    expect([chain.leaf.state, chain.loads]).toEqual(['connecting', 0]);
+    isDown = false;
+    await chain.advance(60_000);
+    expect(chain.leaf.state).toBe('live');
   });
 
   test('a hop that was refused does not ask again, however long it lives', async () => {

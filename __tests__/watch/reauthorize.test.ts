@@ -46,6 +46,30 @@ test('of two questions the answer to the later one counts', async () => {
   });
 });
 
+test('who cannot be asked about again is ended, not refused, and whoever called is told', async () => {
+  let failing = false;
+  const authorize = () => {
+    if (failing) throw new Error('the directory is down');
+    return true;
+  };
+  await using({ authorize }, async (served) => {
+    const [one, two] = [subscribe(served), subscribe(served)];
+    await served.h.settled();
+    failing = true;
+    const asking = served.services.docs.procedures.changes.reauthorize();
+    served.publish(1);
+    await expect(asking).rejects.toMatchObject({
+      message: 'authorize failed for 2 of 2 subscriptions',
+      errors: [{ message: 'the directory is down' }, { message: 'the directory is down' }],
+    });
+    await served.h.settled();
+    for (const { heard } of [one, two]) expect(heard).toMatchObject([{ type: 'ready' }, { code: 'CANCEL' }]);
+    expect(served.server.openCalls).toBe(0);
+    failing = false;
+    await served.services.docs.procedures.changes.reauthorize();
+  });
+});
+
 test('a permission that another has taken the place of can be taken back no more', async () => {
   const controllers: AbortController[] = [];
   const authorize = () => {

@@ -114,6 +114,8 @@ describe.each(matrix)('following a topic over $name', ({ transport, codec }) => 
     }));
 });
 
+const NO_ANSWER = 'expected authorize to answer true, false or { revoked: AbortSignal }, got ';
+
 describe('authorisation', () => {
   test('comes before the first message', () =>
     using(
@@ -135,22 +137,39 @@ describe('authorisation', () => {
 
   test.each<[string, DocProcedureOptions['authorize']]>([
     ['no', () => false],
-    [
-      'an exception',
-      () => {
-        throw new Error('secret');
-      },
-    ],
-    ['a rejection', () => Promise.reject(new Error('secret'))],
     ['a revoked permission', () => ({ revoked: AbortSignal.abort() })],
-    ['something that is no answer', () => 'yes' as never],
-    ['an object that is no answer', () => ({}) as never],
   ])('%s refuses', (_what, authorize) =>
     using({ authorize }, async (served) => {
       const { heard, done } = subscribe(served);
       await served.h.settled();
       await done;
       expect(heard).toEqual([{ code: 'NOT_AUTHORIZED' }]);
+      expect(served.server.openCalls).toBe(0);
+    }),
+  );
+
+  test.each<[string, DocProcedureOptions['authorize'], string]>([
+    [
+      'an exception',
+      () => {
+        throw new Error('secret');
+      },
+      'secret',
+    ],
+    ['a rejection', () => Promise.reject(new Error('secret')), 'secret'],
+    ['something that is no answer', () => 'yes' as never, `${NO_ANSWER}yes`],
+    ['nothing', () => undefined as never, `${NO_ANSWER}undefined`],
+    ['null', () => null as never, `${NO_ANSWER}null`],
+    ['an object that is no answer', () => ({}) as never, `${NO_ANSWER}an object without an AbortSignal`],
+  ])('%s permits nothing, is logged, and does not refuse for good', (_what, authorize, message) =>
+    using({ authorize }, async (served) => {
+      const logged: unknown[] = [];
+      served.transport.bindLogger((_text, { error }) => error !== undefined && logged.push(error), 'error');
+      const { heard, done } = subscribe(served);
+      await served.h.settled();
+      await done;
+      expect(heard).toEqual([{ code: 'UNCAUGHT_ERROR' }]);
+      expect(logged).toMatchObject([{ message }]);
       expect(served.server.openCalls).toBe(0);
     }),
   );
