@@ -80,4 +80,38 @@ export const cacheMutants: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: 'an invalidation that failed is asked for again',
+    workload: caching,
+    patches: [
+      {
+        file: 'cache/relayCache.ts',
+        find: 'throw unconfirmed(key, error);',
+        replace:
+          'if (hops > 0) void this.#upstream.invalidate.rpc({ key, hops: hops + 1 });\n      throw unconfirmed(key, error);',
+      },
+    ],
+  },
+  {
+    name: 'a position saved before the values are dropped',
+    workload: caching,
+    patches: [
+      {
+        file: contents,
+        find: 'for (const { event } of events) this.drop(event.key);\n    this.#moveTo(through);',
+        replace: 'this.#moveTo(through);\n    for (const { event } of events) this.drop(event.key);',
+      },
+    ],
+  },
+  {
+    name: 'a hop ignores what its caller has heard of',
+    workload: caching,
+    patches: [
+      {
+        file: contents,
+        find: 'return wanted === undefined || hasReached(this.#floor, wanted);',
+        replace: 'return wanted === undefined || wanted !== undefined;',
+      },
+    ],
+  },
 ];

@@ -4,7 +4,7 @@ import { chainSimulatorWith, simulatorWith } from './plant.ts';
 /** Every mutant is caught within so many seeds, */
 export const MOST_SEEDS = 1_000;
 /** and one of the layers above sessions within so many. */
-const MOST_CHAIN_SEEDS = 500;
+const MOST_CHAIN_SEEDS = 1_000;
 /** Not an invariant: the library threw, which proves nothing about the oracle. */
 const CRASH = 'crash';
 /** Equal seeds are equal runs. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { rareClasses } from '../../testUtil/sim/chain/chainFigures.ts';
+import { rareClasses, rareDeeds } from '../../testUtil/sim/chain/chainFigures.ts';
 import { chainWorkloads } from '../../testUtil/sim/chain/workloads.ts';
 import { expectChainSeeds } from './support/chainSeeds.ts';
 import { freshBase } from './support/seeds.ts';
@@ -8,13 +8,14 @@ const SEEDS = 200;
 const from = freshBase + 2_000_000;
 
 test.each(chainWorkloads)(
-  `every promise of $name holds in ${SEEDS} fresh seeds from ${from}, and every class of faults is common`,
+  `every promise of $name holds in ${SEEDS} fresh seeds from ${from}, and every class of faults and deed is common`,
   async (workload) => {
     const figures = await expectChainSeeds(from, SEEDS, { workload });
     const { name, spared = [] } = workload;
     // Plain calls commit nothing.
     const absent = name === 'calls' ? [...spared, 'crashAtCommit'] : spared;
     expect(rareClasses(figures).filter((kind) => !absent.includes(kind))).toEqual([]);
+    expect(rareDeeds(figures, workload)).toEqual([]);
   },
   600_000,
 );

@@ -5,6 +5,7 @@ import { runChainSeed, shrinkChain } from '../../testUtil/sim/chain/chainSeed.ts
 import type { ChainContext, ChainWorkload } from '../../testUtil/sim/chain/chainWorkload.ts';
 import { Disk } from '../../testUtil/sim/chain/disk.ts';
 import regressions from '../../testUtil/sim/chain/regressions.json' with { type: 'json' };
+import { Requests } from '../../testUtil/sim/chain/workloads/caching/requests.ts';
 import { chainWorkloads } from '../../testUtil/sim/chain/workloads.ts';
 import { expectChainSeeds } from './support/chainSeeds.ts';
 
@@ -19,6 +20,33 @@ describe('in a chain of provider, service and leaves', () => {
     },
     60_000,
   );
+});
+
+describe('where nothing goes wrong', () => {
+  test.each(chainWorkloads)(
+    'all that the programs of $name ask for is done, and nothing else',
+    async (workload) => {
+      for (let seed = 300; seed < 302; seed++) {
+        const { violation, faults } = await runChainSeed(seed, { workload, kinds: [] });
+        expect([violation, ...Object.values(faults).filter((count) => count > 0)], `seed ${seed}`).toEqual([undefined]);
+      }
+    },
+    60_000,
+  );
+
+  test('an invalidation that is lost all the same breaks an invariant', async () => {
+    const requests = new Requests();
+    const path = ['leaf-1', 'service', 'provider'];
+    requests.asks(path, 'a');
+    expect([requests.arrives('service', 'a'), requests.unequal()]).toEqual([
+      undefined,
+      'service: 1 requests to invalidate a, of 1 calls 0 resolved',
+    ]);
+    expect(requests.resolves(path, 'a')).toBe('1 calls have invalidated a, but provider got 0 requests');
+    expect(requests.arrives('provider', 'a')).toBeUndefined();
+    expect(requests.unequal()).toBeUndefined();
+    expect(requests.arrives('provider', 'a')).toBe('provider got 2 requests to invalidate a, which 1 calls asked for');
+  });
 });
 
 test.each(regressions)('every promise of $workload holds in seed $seed: $what', async ({ seed, workload }) => {

@@ -1,8 +1,9 @@
 import { Phase } from '../engine/eventHeap.ts';
 import { type LinkFaultClass, linkInflictions, pause } from '../run/linkFaults.ts';
 import type { ChainFaultClass } from './chainFaultClasses.ts';
+import type { ChainPlace } from './chainPlace.ts';
 import type { ChainFault } from './chainPlan.ts';
-import type { ChainPlace, ChainStage } from './chainStage.ts';
+import type { ChainStage } from './chainStage.ts';
 import { Disk } from './disk.ts';
 
 /** Does one fault. Returns false where there was nothing to do it to. */

@@ -31,6 +31,8 @@ export interface ChainOutcome {
   readonly hash: string;
   readonly trace: readonly TraceLine[];
   readonly faults: Readonly<Record<ChainFaultClass, number>>;
+  /** What the programs counted. */
+  readonly deeds: ReadonlyMap<string, number>;
   /** Virtual milliseconds. */
   readonly simulatedMs: number;
   readonly events: number;
@@ -112,6 +114,7 @@ export async function runChainPlan(
     hash: world.trace.hash,
     trace: world.trace.lines,
     faults: stage.counts,
+    deeds: stage.deeds,
     simulatedMs: world.now,
     events: world.eventCount,
   };

@@ -8,9 +8,10 @@ import type { World } from '../engine/world.ts';
 import { type LinkStage, NEVER } from '../run/linkFaults.ts';
 import { slowHandshake, transportOptions } from '../run/settings.ts';
 import { type ChainFaultClass, chainFaultClasses } from './chainFaultClasses.ts';
+import { type ChainPlace, type ChainProcess, leftBy, placeOf } from './chainPlace.ts';
 import type { ChainPlan } from './chainPlan.ts';
 import { ChainWitness } from './chainWitness.ts';
-import type { ChainContext, ChainProgram, ChainRun, ChainWorkload } from './chainWorkload.ts';
+import type { ChainContext, ChainRun, ChainWorkload } from './chainWorkload.ts';
 import { Disk, type DiskImage } from './disk.ts';
 
 const PROVIDER_ID = 'PROVIDER';
@@ -22,35 +23,14 @@ const MOST_CLOSE_MS = 2_000;
 /** A validator that is slow is slow all the time: so many times count as faults. */
 const COUNTED_VALIDATIONS = 3;
 
-/** A process with its program. */
-export interface ChainProcess {
-  readonly place: ChainPlace;
-  readonly host: Host;
-  readonly servers: readonly SimServerTransport[];
-  readonly clients: readonly SimClientTransport[];
-  readonly program: ChainProgram;
-}
-
-/** Where processes come and go: one after the other, with one disk. */
-export interface ChainPlace {
-  readonly name: string;
-  readonly role: 'provider' | 'service' | 'leaf';
-  host: Host | undefined;
-  disk: Disk;
-  /** The process dies at so many commits from now. */
-  commitsLeft: number;
-}
-
-function placeOf(name: string, role: ChainPlace['role']): ChainPlace {
-  return { name, role, host: undefined, disk: new Disk(), commitsLeft: Number.POSITIVE_INFINITY };
-}
-
 /** The processes of a chain, and the two networks between them. */
 export class ChainStage {
   readonly world: World;
   readonly plan: ChainPlan;
   readonly run: ChainRun;
   readonly counts: Record<ChainFaultClass, number>;
+  /** What programs counted. */
+  readonly deeds = new Map<string, number>();
   readonly provider = placeOf('provider', 'provider');
   readonly service = placeOf('service', 'service');
   readonly leaves: readonly ChainPlace[];
@@ -89,6 +69,8 @@ export class ChainStage {
     this.run = workload.begin({
       fail: (invariant, message) => world.fail(invariant, message),
       note: (what) => world.note('judge', what),
+      did: this.did,
+      isFaultless: plan.faults.length === 0 && !plan.kinds.includes('slowValidation'),
       diskOf: (name) => this.#placeNamed(name).disk,
     });
   }
@@ -164,6 +146,11 @@ export class ChainStage {
     this.world.note('fault', kind);
   }
 
+  /** A program counts something. */
+  readonly did = (deed: string): void => {
+    this.deeds.set(deed, (this.deeds.get(deed) ?? 0) + 1);
+  };
+
   #placeNamed(name: string): ChainPlace {
     const place = this.places.find((candidate) => candidate.name === name);
     if (place === undefined) throw new Error(`expected the name of a place, got '${name}'`);
@@ -211,18 +198,9 @@ export class ChainStage {
   #expectNothingLeft({ name }: ChainPlace, host: Host): void {
     const process = this.#running.get(host);
     if (process === undefined) return;
-    const { servers, clients, program } = process;
-    const left: [string, number][] = [
-      ['timers of the transports', host.time.count('transport')],
-      ['timers of the application', host.time.count('application')],
-      ['callbacks', host.time.waitingForIo],
-      ['connections', host.connections.filter((connection) => !connection.isEnded).length],
-      ['sessions', [...servers, ...clients].reduce((sum, { sessions }) => sum + sessions.size, 0)],
-      ['pending handshakes', servers.reduce((sum, { pendingHandshakes }) => sum + pendingHandshakes, 0)],
-    ];
-    for (const [what, count] of left)
-      if (count > 0) this.world.fail('9', `${name} was closed and has ${count} ${what} left`);
-    const leftovers = program.leftovers?.();
+    const fault = leftBy(process);
+    if (fault !== undefined) this.world.fail('9', `${name} was closed and has ${fault} left`);
+    const leftovers = process.program.leftovers?.();
     if (leftovers !== undefined) this.world.fail('9', `${name} was closed and has left: ${leftovers}`);
   }
 
@@ -243,6 +221,7 @@ export class ChainStage {
         this.world.trace.mix(what.length);
         this.world.note(place.name, what);
       },
+      did: this.did,
     };
     this.#running.set(host, { place, host, ...this.#bootRole(place, host, context) });
   }

@@ -21,6 +21,8 @@ export interface ChainContext {
   readonly fail: (invariant: string, message: string) => void;
   /** Adds a line to the trace. */
   readonly note: (what: string) => void;
+  /** Counts something that the programs did, or that was done to them: what never happens shows nothing. */
+  readonly did: (deed: string) => void;
 }
 
 /** What the provider's program is given. */
@@ -64,6 +66,10 @@ export interface ChainRun {
 export interface ChainJudge {
   readonly fail: (invariant: string, message: string) => void;
   readonly note: (what: string) => void;
+  /** As a program counts it. */
+  readonly did: (deed: string) => void;
+  /** Nothing goes wrong in this run: what may get lost otherwise may not here. */
+  readonly isFaultless: boolean;
   /** What is on the disk of a place now. */
   readonly diskOf: (name: string) => Disk;
 }
@@ -73,6 +79,8 @@ export interface ChainWorkload {
   readonly name: string;
   /** Classes of faults after which its promises do not hold, and need not. */
   readonly spared?: readonly ChainFaultClass[] | undefined;
+  /** What its programs count: each is to happen in many of the runs. */
+  readonly deeds?: readonly string[] | undefined;
   /** Milliseconds that its own retries need to come to rest, beside what sessions need. */
   readonly settleMs?: number | undefined;
   begin(judge: ChainJudge): ChainRun;

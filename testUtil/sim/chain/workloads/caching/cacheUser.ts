@@ -32,6 +32,8 @@ export interface CacheUserOptions {
   readonly truth: Truth;
   /** Caches between this one and the owner, both included. */
   readonly path: readonly string[];
+  /** Nothing goes wrong: every invalidation is confirmed within seconds. */
+  readonly isFaultless: boolean;
   /** Writes a new version, and returns it; undefined where that is not known to have happened. */
   write(key: string): Promise<number | undefined>;
 }
@@ -79,7 +81,9 @@ export class CacheUser {
     const dice = this.#random.next();
     if (dice < 0.75) this.#begin(() => this.#get(key, this.#random.chance(0.05)));
     else if (dice < 0.95) this.#begin(() => this.#change(key));
-    else if (dice < 0.98) this.#begin(() => this.#invalidate(key, 0));
+    else if (dice < 0.97) this.#begin(() => this.#invalidate(key, 0));
+    // A key of its own: every request that names it is of this call.
+    else if (dice < 0.985) this.#begin(() => this.#invalidate(`once-${this.#context.nextTag()}`, 0));
     // More than the window of a stream holds: answers overtake events.
     else for (const each of hotKeys) for (let i = 0; i < 2; i++) this.#begin(() => this.#change(each));
   }
@@ -94,12 +98,16 @@ export class CacheUser {
     );
   }
 
-  /** Invariant 15: nothing older than what was invalidated when this began. */
+  /**
+   * Invariant 15: nothing older than what an invalidation was confirmed of when this began, and nothing older than what the
+   * cache had heard of then, confirmed to anybody or not.
+   */
   async #get(key: string, fresh: boolean): Promise<void> {
     const { cache, truth } = this.#options;
     const { name } = this.#context;
     const least = truth.leastOf(name, key);
     const { era } = truth;
+    const heard = truth.leastAt(key, cache.position);
     let version: number;
     try {
       ({ version } = await cache.get(key, { fresh, timeoutMs: this.#random.between(500, 5_000) }));
@@ -115,6 +123,8 @@ export class CacheUser {
         '15',
         `read version ${version} of ${key} after version ${least} was confirmed (${cache.state})`,
       );
+    if (version < heard)
+      this.#context.fail('15', `read version ${version} of ${key}, has heard of version ${heard} (${cache.state})`);
     if (!truth.wasEverWritten(key, version))
       this.#context.fail('15', `read version ${version} of ${key}, which nobody has written`);
   }
@@ -127,19 +137,24 @@ export class CacheUser {
   }
 
   async #invalidate(key: string, version: number): Promise<void> {
-    const { cache, truth, path } = this.#options;
+    const { cache, truth, path, isFaultless } = this.#options;
     const { era } = truth;
     // Whoever has read of a write invalidates it, too; but not where it may be one that was taken back.
     const known = Math.max(version, era === 0 ? (this.read.get(key) ?? 0) : 0);
-    truth.asked += 1;
+    truth.requests.asks(path, key);
     try {
-      await cache.invalidate(key, { timeoutMs: this.#random.between(200, 8_000) });
+      await cache.invalidate(key, { timeoutMs: this.#random.between(isFaultless ? 5_000 : 200, 8_000) });
     } catch (error) {
       const code = codeOf(error);
       if (!INVALIDATE_ERRORS.includes(code)) this.#context.fail('15', `invalidating ${key} ended with ${code}`);
+      this.#context.did('invalidations that were not confirmed');
       return;
     }
-    if (era !== truth.era || !this.#context.isAlive()) return;
+    if (!this.#context.isAlive()) return;
+    const fault = truth.requests.resolves(path, key);
+    if (fault !== undefined) this.#context.fail('15', fault);
+    this.#context.did('invalidations that were confirmed');
+    if (era !== truth.era) return;
     truth.confirm(path, key, known);
     await this.#get(key, false);
   }

@@ -19,6 +19,7 @@ import { DiskTopicStore } from '../../diskTopicStore.ts';
 import { pauseOf } from '../pauseOf.ts';
 import { type Cached, CacheUser } from './cacheUser.ts';
 import { DiskCacheStore } from './diskCacheStore.ts';
+import { heardLate } from './heardLate.ts';
 import { type CacheServices, cacheServices, readFailed } from './services.ts';
 import { cacheKeys, ToldTopic, Truth } from './truth.ts';
 
@@ -26,6 +27,9 @@ import { cacheKeys, ToldTopic, Truth } from './truth.ts';
 const KEPT_EVENTS = { short: 25, long: 400 };
 const MAX_READ_MS = 400;
 const READ_FAILS = 0.02;
+/** Of the hops so many hear late, each message by so much at most. */
+const HEARS_LATE = 0.4;
+const MAX_LATE_MS = 3_000;
 
 class CachingRun implements ChainRun {
   readonly #judge: ChainJudge;
@@ -57,9 +61,9 @@ class CachingRun implements ChainRun {
       keep: { events: clock.random() < 0.3 ? KEPT_EVENTS.short : KEPT_EVENTS.long },
       clock,
     });
-    const topic = new ToldTopic(published, context.isAlive, ({ key }) => {
-      truth.published.set(key, versions.get(key) ?? 0);
-    });
+    const topic = new ToldTopic(published, context.isAlive, ({ key }, position) =>
+      truth.invalidatedAt(key, position, versions.get(key) ?? 0),
+    );
     const cache = createCache<Cached>({
       clock,
       topic,
@@ -76,14 +80,9 @@ class CachingRun implements ChainRun {
       versions.set(key, version);
       return version;
     };
-    const onQuestion = ({ action }: { readonly action: string }): void => {
-      if (action === 'invalidate') truth.requested += 1;
-      if (truth.requested > truth.asked)
-        context.fail('15', `${truth.requested} invalidations were requested, and only ${truth.asked} asked for`);
-    };
-    const server = createServer(transport, cacheServices({ cache, write, onQuestion }));
+    const server = createServer(transport, cacheServices({ cache, write, onInvalidate: this.#counted(context) }));
     // Its own are published without any request.
-    const user = new CacheUser(context, { cache, truth, path: [name], write });
+    const user = this.#user(context, cache, [name], write);
     return this.#program(
       context,
       user,
@@ -105,8 +104,8 @@ class CachingRun implements ChainRun {
       const result = await client.docs.write.rpc({ key }, { timeoutMs: timeoutMs ?? 3_000 });
       return result.ok ? result.payload.version : undefined;
     };
-    const server = createServer(transport, cacheServices({ cache, write, onQuestion: () => undefined }));
-    const user = new CacheUser(context, { cache, truth: this.#truth, path: [name, 'provider'], write });
+    const server = createServer(transport, cacheServices({ cache, write, onInvalidate: this.#counted(context) }));
+    const user = this.#user(context, cache, [name, 'provider'], write);
     return this.#program(context, user, cache, async () => {
       await server.close();
       cache.close();
@@ -121,13 +120,23 @@ class CachingRun implements ChainRun {
       const result = await client.docs.write.rpc({ key }, { timeoutMs: 3_000 });
       return result.ok ? result.payload.version : undefined;
     };
-    const user = new CacheUser(context, { cache, truth: this.#truth, path: [name, 'service', 'provider'], write });
+    const user = this.#user(context, cache, [name, 'service', 'provider'], write);
     return this.#program(context, user, cache, async () => cache.close());
+  }
+
+  #user(
+    context: ChainContext,
+    cache: Cache<Cached>,
+    path: readonly string[],
+    write: (key: string) => Promise<number | undefined>,
+  ): CacheUser {
+    const { isFaultless } = this.#judge;
+    return new CacheUser(context, { cache, truth: this.#truth, path, isFaultless, write });
   }
 
   /** Everybody reads what was written, unless nobody has said that it was. */
   expectSettled(): void {
-    const { written, published, asked, requested, confirmed } = this.#truth;
+    const { written, published, requests } = this.#truth;
     for (const [name, { read }] of this.#users)
       for (const key of cacheKeys) {
         const version = read.get(key) ?? -1;
@@ -137,23 +146,40 @@ class CachingRun implements ChainRun {
             `${name} reads version ${version} of ${key}; written ${written.get(key)}, invalidated ${published.get(key)}`,
           );
       }
-    this.#judge.note(`${asked} invalidations were asked for, ${requested} requested, ${confirmed} confirmed`);
+    const unequal = this.#judge.isFaultless ? requests.unequal() : undefined;
+    if (unequal !== undefined) this.#judge.fail('15', unequal);
+  }
+
+  /** Told of every request to invalidate that comes to a hop: no cache asks for what no program asked it for. */
+  #counted({ name, fail }: ChainContext): (key: string) => void {
+    return (key) => {
+      const fault = this.#truth.requests.arrives(name, key);
+      if (fault !== undefined) fail('15', fault);
+    };
   }
 
   #relay(context: ServiceContext | LeafContext, upstream: CacheUpstream<Cached>): Cache<Cached> {
-    const { clock, disk } = context;
+    const { clock, disk, name } = context;
+    const keeps = this.#keeps(context);
     // Values and position are of one backup: what an older position leads to is for the cache to see.
+    this.#truth.begins(name, disk.isRestored, !keeps);
     disk.setRestored(false);
     const dice = clock.random();
     const whenLost: RelayOptions<Cached>['whenLost'] =
       dice < 0.5 ? 'fetch' : dice < 0.8 ? { maxStaleMs: 3_000 } : 'reject';
-    return relayCache<Cached>(upstream, {
-      clock,
-      whenLost,
-      store: this.#keeps(context) ? new DiskCacheStore<Cached>(disk) : undefined,
-      resyncMs: clock.random() < 0.7 ? Number.POSITIVE_INFINITY : 15_000,
-      keep: { events: clock.random() < 0.3 ? KEPT_EVENTS.short : KEPT_EVENTS.long },
-    });
+    const isLate = clock.random() < HEARS_LATE;
+    const changes = isLate ? heardLate(upstream.changes, clock, MAX_LATE_MS) : upstream.changes;
+    const { get, invalidate } = upstream;
+    return relayCache<Cached>(
+      { get, invalidate, changes },
+      {
+        clock,
+        whenLost,
+        store: keeps ? new DiskCacheStore<Cached>(disk) : undefined,
+        resyncMs: clock.random() < 0.7 ? Number.POSITIVE_INFINITY : 15_000,
+        keep: { events: clock.random() < 0.3 ? KEPT_EVENTS.short : KEPT_EVENTS.long },
+      },
+    );
   }
 
   /** Whether a place keeps its values. Most of those that do always do: what is on a disk may be of long ago. */
@@ -190,5 +216,6 @@ class CachingRun implements ChainRun {
 export const cachingWorkload: ChainWorkload = {
   name: 'caching',
   settleMs: 40_000,
+  deeds: ['invalidations that were confirmed', 'invalidations that were not confirmed'],
   begin: (judge) => new CachingRun(judge),
 };

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import type { Cache } from '../../../../../cache/cache.ts';
-import { type CacheQuestion, cacheProcedures } from '../../../../../cache/cacheProcedures.ts';
+import { cacheProcedures } from '../../../../../cache/cacheProcedures.ts';
 import { CallError } from '../../../../../router/errors.ts';
 import { Procedure } from '../../../../../router/procedures.ts';
 import { Ok } from '../../../../../router/result.ts';
@@ -11,17 +11,17 @@ import type { Cached } from './cacheUser.ts';
 export interface CacheHopServices {
   readonly cache: Cache<Cached>;
   write(key: string, timeoutMs: number | undefined): Promise<number | undefined>;
-  /** Told of every question that is asked. */
-  onQuestion(question: CacheQuestion<object>): void;
+  /** Told of every request to invalidate. */
+  onInvalidate(key: string): void;
 }
 
 /** The services of a hop. */
-export function cacheServices({ cache, write, onQuestion }: CacheHopServices) {
+export function cacheServices({ cache, write, onInvalidate }: CacheHopServices) {
   const docs = createServiceSchema().define({
     ...cacheProcedures(cache, {
       value: Type.Object({ version: Type.Integer() }),
       authorize: (question) => {
-        onQuestion(question);
+        if (question.action === 'invalidate') onInvalidate(question.key);
         return true;
       },
     }),

@@ -1,6 +1,7 @@
 import type { Position } from '../../../../../watch/position.ts';
 import type { Topic } from '../../../../../watch/topic.ts';
 import { CountedSource } from '../countedSource.ts';
+import { Requests } from './requests.ts';
 
 /** Keys that change all the time, */
 export const hotKeys = ['a', 'b', 'c', 'd', 'e', 'f'] as const;
@@ -15,14 +16,15 @@ export class Truth {
   readonly #highest = new Map<string, number>();
   /** What was written when the key was invalidated last. */
   readonly published = new Map<string, number>();
-  /** Invalidations that somebody's program asked for, and requests for one that came to the provider. */
-  asked = 0;
-  requested = 0;
-  confirmed = 0;
+  /** Invalidations on their way from somebody's program to the owner. */
+  readonly requests = new Requests();
   /** Rises when what was written is taken back: what was known before is not comparable. */
   era = 0;
   /** What a place may not serve anything older than, since an invalidation on its path was confirmed. By place and key. */
   readonly #least = new Map<string, number>();
+  #hasRestored = false;
+  /** By epoch and key, in order. */
+  readonly #histories = new Map<string, Map<string, Invalidation[]>>();
 
   leastOf(place: string, key: string): number {
     return this.#least.get(`${place} ${key}`) ?? 0;
@@ -39,15 +41,52 @@ export class Truth {
 
   /** An invalidation of what was `version` then resolved: none of these places serves anything older. */
   confirm(places: readonly string[], key: string, version: number): void {
-    this.confirmed += 1;
     for (const place of places) this.#least.set(`${place} ${key}`, Math.max(this.leastOf(place, key), version));
+  }
+
+  /** What was written of a key was invalidated there. */
+  invalidatedAt(key: string, { epoch, offset }: Position, version: number): void {
+    this.published.set(key, version);
+    const history = this.#histories.get(epoch) ?? new Map<string, Invalidation[]>();
+    this.#histories.set(epoch, history);
+    const earlier = history.get(key);
+    if (earlier === undefined) history.set(key, [{ offset, version }]);
+    else earlier.push({ offset, version });
+  }
+
+  /** Whoever has heard everything up to a position has dropped anything older than this. */
+  leastAt(key: string, position: Position | undefined): number {
+    if (position === undefined) return 0;
+    const heard = this.#histories.get(position.epoch)?.get(key);
+    for (let i = (heard?.length ?? 0) - 1; i >= 0; i--) {
+      const invalidation = heard?.[i];
+      if (invalidation !== undefined && invalidation.offset <= position.offset) return invalidation.version;
+    }
+    return 0;
+  }
+
+  /**
+   * A place begins. What it held may be of before an invalidation that was confirmed, if it was restored from a backup; or if
+   * it holds nothing, and whoever it asks was.
+   */
+  begins(place: string, isRestored: boolean, isEmpty: boolean): void {
+    if (isRestored) this.#hasRestored = true;
+    if (!isRestored && !(isEmpty && this.#hasRestored)) return;
+    for (const key of this.#least.keys()) if (key.startsWith(`${place} `)) this.#least.delete(key);
   }
 
   takenBack(): void {
     this.era += 1;
     this.#least.clear();
     this.published.clear();
+    this.#histories.clear();
   }
+}
+
+/** A key was invalidated at this offset, when what was written of it was of this version. */
+interface Invalidation {
+  readonly offset: number;
+  readonly version: number;
 }
 
 /** A topic that tells of each event that was published, and whose listeners are counted. */
@@ -55,10 +94,10 @@ export class ToldTopic<E> extends CountedSource<E> implements Topic<E> {
   readonly event: Topic<E>['event'];
   readonly #topic: Topic<E>;
   readonly #isAlive: () => boolean;
-  readonly #tell: (event: E) => void;
+  readonly #tell: (event: E, position: Position) => void;
 
   /** @param isAlive of the process: what is published after its death is not */
-  constructor(topic: Topic<E>, isAlive: () => boolean, tell: (event: E) => void) {
+  constructor(topic: Topic<E>, isAlive: () => boolean, tell: (event: E, position: Position) => void) {
     super(topic);
     this.event = topic.event;
     this.#topic = topic;
@@ -73,7 +112,8 @@ export class ToldTopic<E> extends CountedSource<E> implements Topic<E> {
   publishAll(events: readonly E[]): Position {
     const wasAlive = this.#isAlive(); // it may die of this
     const position = this.#topic.publishAll(events);
-    if (wasAlive) for (const event of events) this.#tell(event);
+    const before = position.offset - events.length;
+    if (wasAlive) for (const [i, event] of events.entries()) this.#tell(event, { ...position, offset: before + 1 + i });
     return position;
   }
 }
