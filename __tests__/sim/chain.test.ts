@@ -9,7 +9,7 @@ import { Requests } from '../../testUtil/sim/chain/workloads/caching/requests.ts
 import { chainWorkloads } from '../../testUtil/sim/chain/workloads.ts';
 import { expectChainSeeds } from './support/chainSeeds.ts';
 
-const SEEDS = 4;
+const SEEDS = 2;
 
 describe('in a chain of provider, service and leaves', () => {
   test.each(chainWorkloads)(
@@ -26,10 +26,8 @@ describe('where nothing goes wrong', () => {
   test.each(chainWorkloads)(
     'all that the programs of $name ask for is done, and nothing else',
     async (workload) => {
-      for (let seed = 300; seed < 302; seed++) {
-        const { violation, faults } = await runChainSeed(seed, { workload, kinds: [] });
-        expect([violation, ...Object.values(faults).filter((count) => count > 0)], `seed ${seed}`).toEqual([undefined]);
-      }
+      const { violation, faults } = await runChainSeed(300, { workload, kinds: [] });
+      expect([violation, ...Object.values(faults).filter((count) => count > 0)]).toEqual([undefined]);
     },
     60_000,
   );
@@ -57,14 +55,12 @@ describe('a seed of the chain is one run', () => {
   test.each(chainWorkloads)(
     '$name leaves the same trace twice, and with more turns of the microtask queue',
     async (workload) => {
-      for (let seed = 100; seed < 102; seed++) {
-        const plan = chainPlanOf(seed, workload.spared);
-        const { hash, faults } = await runChainPlan(plan, workload);
-        const again = await runChainPlan(plan, workload);
-        expect([again.hash, again.faults], `seed ${seed}`).toEqual([hash, faults]);
-        const longer = await runChainPlan(plan, workload, { moreTurns: 200 });
-        expect(longer.hash, `seed ${seed}`).toBe(hash);
-      }
+      const plan = chainPlanOf(100, workload.spared);
+      const { hash, faults } = await runChainPlan(plan, workload);
+      const again = await runChainPlan(plan, workload);
+      expect([again.hash, again.faults]).toEqual([hash, faults]);
+      const longer = await runChainPlan(plan, workload, { moreTurns: 200 });
+      expect(longer.hash).toBe(hash);
     },
     60_000,
   );

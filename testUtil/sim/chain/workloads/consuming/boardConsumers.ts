@@ -1,18 +1,16 @@
 import type { Consumer } from '../../../../../consume/consumer.ts';
 import { createEngine, type Engine } from '../../../../../consume/engine.ts';
 import type { TopicClient } from '../../../../../watch/attempt.ts';
-import type { Position } from '../../../../../watch/position.ts';
 import { Random } from '../../../engine/random.ts';
 import type { ChainContext } from '../../chainWorkload.ts';
 import type { Disk } from '../../disk.ts';
 import { DiskCheckpointStore } from '../../diskCheckpointStore.ts';
 import { pauseOf } from '../pauseOf.ts';
 import type { BoardEvent, LoadedBoard } from '../watching/board.ts';
-import { Relay } from '../watching/relay.ts';
 import { faultOfOrder, type LastEffect, type OutsideWorld } from './effects.ts';
+import type { BoardFeed, FeedMaker } from './feeds.ts';
 
 const ENGINE = 'board';
-const MIRRORED_EVENTS = 200;
 /** Of handlers so many fail, after half of what they do. */
 const FAILS = 0.03;
 const MAX_HANDLING_MS = 60;
@@ -28,30 +26,24 @@ export interface OutsideWorlds {
  * `repeated` outside at least once, `dared` outside at most once.
  */
 export class BoardConsumers {
-  readonly relay: Relay;
+  readonly feed: BoardFeed;
   readonly #context: ChainContext;
   readonly #store: DiskCheckpointStore;
   readonly #engine: Engine;
   readonly #random: Random;
   readonly #worlds: OutsideWorlds;
-  #isStarted = false;
   #isClosed = false;
 
-  constructor(context: ChainContext, client: TopicClient<BoardEvent>, worlds: OutsideWorlds) {
-    const { clock, disk, fail } = context;
+  constructor(context: ChainContext, client: TopicClient<BoardEvent>, worlds: OutsideWorlds, feedOf: FeedMaker) {
+    const { clock, disk } = context;
     this.#context = context;
     this.#worlds = worlds;
     this.#random = new Random(clock.random() * 2 ** 32);
     this.#store = new DiskCheckpointStore(disk);
-    const { lowest, highest } = this.#checkpoints();
-    this.relay = new Relay(client, clock, {
-      since: lowest,
-      keptEvents: MIRRORED_EVENTS,
-      onReady: (isRecovered) => void this.#start(isRecovered ? highest : undefined),
-      onFault: (error) => fail('13', `its mirror refuses: ${String(error)}`),
-    });
+    const seen = this.#store.list(ENGINE).flatMap(({ position }) => (position === undefined ? [] : [position]));
+    this.feed = feedOf(context, client, seen);
     this.#engine = createEngine<BoardEvent, Disk>({
-      source: this.relay.source,
+      source: this.feed.relay.source,
       store: this.#store,
       name: ENGINE,
       clock,
@@ -60,6 +52,7 @@ export class BoardConsumers {
       leaseMs: 3_000,
       consumers: [this.#tally(), this.#repeated(), this.#dared()],
     });
+    void this.#start();
   }
 
   /** What is wrong when everything should have arrived, if anything. */
@@ -75,32 +68,18 @@ export class BoardConsumers {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.relay.stop();
-    this.relay.mirror.close();
+    this.feed.stop();
+    this.feed.relay.close();
     await this.#engine.close();
   }
 
-  /** A mirror that has just begun stands where the last consumer does: those that are ahead must not believe that. */
-  async #start(highest: Position | undefined): Promise<void> {
-    if (this.#isStarted) return;
-    this.#isStarted = true;
-    try {
-      if (highest !== undefined) await this.relay.mirror.reached(highest, { timeoutMs: Number.POSITIVE_INFINITY });
-    } catch {
-      // Its history is over, or it was closed.
-    }
+  async #start(): Promise<void> {
+    await this.feed.ready;
     if (this.#isClosed) return;
     this.#engine.follow();
     this.#engine.boot().catch((error: unknown) => {
       if (!this.#isClosed) this.#context.fail('14', `could not boot: ${String(error)}`);
     });
-  }
-
-  #checkpoints(): { lowest: Position | undefined; highest: Position | undefined } {
-    const positions = this.#store.list(ENGINE).flatMap(({ position }) => (position === undefined ? [] : [position]));
-    const epoch = positions[0]?.epoch;
-    const sorted = positions.filter((one) => one.epoch === epoch).sort((a, b) => a.offset - b.offset);
-    return { lowest: sorted[0], highest: sorted.at(-1) };
   }
 
   #gaps(id: string): number {

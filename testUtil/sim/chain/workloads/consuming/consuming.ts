@@ -14,6 +14,7 @@ import { Board, boardKeys } from '../watching/board.ts';
 import { type BoardServices, boardServices } from '../watching/services.ts';
 import { BoardConsumers, type OutsideWorlds } from './boardConsumers.ts';
 import { OutsideWorld } from './effects.ts';
+import { type FeedMaker, mirrorFeed, relayFeed } from './feeds.ts';
 import { OrderBook, type OrderServices, orderServices, placedOn } from './orders.ts';
 
 const MAX_GAP_MS = 700;
@@ -22,6 +23,7 @@ const MAX_OPEN_ORDERS = 20;
 
 class ConsumingRun implements ChainRun {
   readonly #judge: ChainJudge;
+  readonly #feedOf: FeedMaker;
   readonly #worlds = new Map<string, OutsideWorlds>();
   readonly #consumers = new Map<string, BoardConsumers>();
   readonly #books = new Map<string, OrderBook>();
@@ -29,8 +31,9 @@ class ConsumingRun implements ChainRun {
   /** The service's disk was restored: what it had confirmed may be gone. */
   #hasLostOrders = false;
 
-  constructor(judge: ChainJudge) {
+  constructor(judge: ChainJudge, feedOf: FeedMaker) {
     this.#judge = judge;
+    this.#feedOf = feedOf;
   }
 
   startProvider(context: ProviderContext): ChainProgram {
@@ -71,8 +74,11 @@ class ConsumingRun implements ChainRun {
     const consumers = this.#consume(context, client.boards.kept);
     const services = {
       ...boardServices({
-        sources: { kept: consumers.relay.source, lost: consumers.relay.source },
-        authorize: () => true,
+        sources: { kept: consumers.feed.relay.source, lost: consumers.feed.relay.source },
+        authorize: async () => {
+          await consumers.feed.servable;
+          return true;
+        },
         load: async () => undefined,
         mark: async () => undefined,
       }),
@@ -81,6 +87,7 @@ class ConsumingRun implements ChainRun {
     const server = createServer(context.transport, services);
     return {
       close: async () => {
+        consumers.feed.stop();
         await server.close();
         await consumers.close();
       },
@@ -113,6 +120,8 @@ class ConsumingRun implements ChainRun {
     const owner = this.#board?.loaded();
     if (owner === undefined) return;
     for (const [name, consumers] of this.#consumers) {
+      const missing = consumers.feed.relay.behind(owner);
+      if (missing !== undefined) this.#judge.fail('13', `${name}: ${missing}`);
       const fault = consumers.behind(owner);
       if (fault !== undefined) this.#judge.fail('14', `${name}: ${fault}`);
     }
@@ -136,14 +145,14 @@ class ConsumingRun implements ChainRun {
       worlds.dared.forget();
       disk.setRestored(false);
     }
-    const consumers = new BoardConsumers(context, client, worlds);
+    const consumers = new BoardConsumers(context, client, worlds, this.#feedOf);
     this.#consumers.set(name, consumers);
     return consumers;
   }
 }
 
-function listeners({ relay }: BoardConsumers): string | undefined {
-  const { listeners: count } = relay.source;
+function listeners({ feed }: BoardConsumers): string | undefined {
+  const { listeners: count } = feed.relay.source;
   return count > 0 ? `${count} listeners of its mirror` : undefined;
 }
 
@@ -152,5 +161,16 @@ export const consumingWorkload: ChainWorkload = {
   name: 'consuming',
   // A lease of somebody who died, a retry, and the longest wait between two attempts.
   settleMs: 20_000,
-  begin: (judge) => new ConsumingRun(judge),
+  begin: (judge) => new ConsumingRun(judge, relayFeed),
+};
+
+/** The same over `mirrorTopic`, at both hops. */
+export const mirroringWorkload: ChainWorkload = {
+  ...consumingWorkload,
+  name: 'mirroring',
+  // Nobody tells the next hop that what it was passed on is forgotten.
+  spared: ['serviceRollback'],
+  settleMs: 40_000,
+  deeds: ['events that came through a mirror', 'gaps of a mirror'],
+  begin: (judge) => new ConsumingRun(judge, mirrorFeed),
 };

@@ -96,6 +96,7 @@ export class Board {
 /** Sources that a program serves, by name. */
 export type Boards<B> = { readonly kept: B; readonly lost: B };
 export type BoardName = keyof Boards<unknown>;
+export const boardNames: readonly [BoardName, BoardName] = ['kept', 'lost'];
 
 /** How many listeners are left. */
 export function listenersOf(boards: Boards<{ readonly source: CountedSource<BoardEvent> }>): number {

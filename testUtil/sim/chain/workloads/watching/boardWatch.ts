@@ -1,5 +1,4 @@
-import type { Client } from '../../../../../router/clientTypes.ts';
-import type { CallOptions, Clock } from '../../../../../router/index.ts';
+import type { Clock } from '../../../../../router/index.ts';
 import { HoldfastError } from '../../../../../transport/errors.ts';
 import type { Position } from '../../../../../watch/position.ts';
 import { watch } from '../../../../../watch/watch.ts';
@@ -7,7 +6,7 @@ import type { Watch } from '../../../../../watch/watchCore.ts';
 import type { Loaded } from '../../../../../watch/watchModes.ts';
 import type { ChainContext } from '../../chainWorkload.ts';
 import type { BoardEvent, BoardName, BoardValue, LoadedBoard } from './board.ts';
-import type { BoardServices } from './services.ts';
+import type { BoardAccess } from './services.ts';
 
 /** How a board is watched: event by event, event by event of some keys, or by loading whatever happens. */
 export const watchKinds = ['deltas', 'keys', 'notification'] as const;
@@ -16,37 +15,37 @@ export type WatchKind = (typeof watchKinds)[number];
 export const watchedKeys = ['a', 'b'] as const;
 
 /** What waiting for a position may end with. */
-const REACHED_CODES = ['REACHED_TIMEOUT', 'OTHER_EPOCH', 'WATCH_CLOSED'];
-const LOAD_TIMEOUT_MS = 5_000;
-const REACHED_TIMEOUT_MS = 10_000;
+export const REACHED_CODES = ['REACHED_TIMEOUT', 'OTHER_EPOCH', 'WATCH_CLOSED'];
+export const LOAD_TIMEOUT_MS = 5_000;
+export const REACHED_TIMEOUT_MS = 10_000;
 
 /** What one watch is made with. */
-export interface LeafWatchOptions {
+export interface BoardWatchOptions {
   readonly board: BoardName;
   readonly kind: WatchKind;
   /** Infinity for never: then nothing heals by itself what was forgotten. */
   readonly resyncMs: number;
-  /** Kept on the leaf's disk under this name, where it has one. */
+  /** Kept on the disk under this name, where it has one. */
   readonly savedAs: string | undefined;
 }
 
-/** One watch of a leaf, whose every step is judged by what an owner of the board would say. */
-export class LeafWatch {
+/** One watch of a board, whose every step is judged by what an owner of the board would say. */
+export class BoardWatch {
   readonly name: string;
-  readonly options: LeafWatchOptions;
+  readonly options: BoardWatchOptions;
   readonly watch: Watch<BoardValue>;
   readonly #context: ChainContext;
-  readonly #client: Client<BoardServices>;
+  readonly #access: BoardAccess;
   readonly #saved;
   #seen: BoardValue | undefined;
   /** Those that wait for a position. */
   waiting = 0;
 
-  constructor(context: ChainContext, client: Client<BoardServices>, options: LeafWatchOptions) {
+  constructor(context: ChainContext, access: BoardAccess, options: BoardWatchOptions) {
     this.name = `${options.board}, ${options.kind}`;
     this.options = options;
     this.#context = context;
-    this.#client = client;
+    this.#access = access;
     this.#saved = context.disk.table<Loaded<BoardValue>>('saved');
     this.watch = this.#begin(context.clock);
     this.#onChange();
@@ -87,26 +86,21 @@ export class LeafWatch {
   }
 
   #begin(clock: Clock): Watch<BoardValue> {
-    const { board, kind, resyncMs, savedAs } = this.options;
-    const source = this.#client.boards[board];
+    const { kind, resyncMs, savedAs } = this.options;
+    const source = this.#access.changes;
     const common = { clock, resyncMs, loadTimeoutMs: LOAD_TIMEOUT_MS };
     if (kind === 'notification') {
-      const load = async ({ signal }: { signal: AbortSignal }) => (await this.#load({ signal })).value;
+      const load = async ({ signal }: { signal: AbortSignal }) => (await this.#access.load({ signal })).value;
       return watch<BoardEvent, BoardValue>(source, { ...common, load });
     }
     return watch<BoardEvent, BoardValue>(source, {
       ...common,
       keys: kind === 'keys' ? watchedKeys : undefined,
+      key: ({ key }) => key,
       since: savedAs === undefined ? undefined : this.#saved.get(savedAs),
-      load: ({ signal }) => this.#load({ signal }),
+      load: ({ signal }) => this.#access.load({ signal }),
       apply: (value, event) => this.#apply(value, event),
     });
-  }
-
-  async #load(options: CallOptions): Promise<LoadedBoard> {
-    const result = await this.#client.boards.load.rpc({ board: this.options.board }, options);
-    if (!result.ok) throw new Error(result.payload.code);
-    return result.payload;
   }
 
   /** Invariant 13, event by event. */
@@ -144,6 +138,6 @@ function shown(value: BoardValue | undefined): string {
   return value === undefined ? 'no value' : `${value.n} of history ${value.run}`;
 }
 
-function at(position: Position | undefined): string {
+export function at(position: Position | undefined): string {
   return position === undefined ? 'nothing' : `${position.offset} of epoch ${position.epoch}`;
 }

@@ -4,9 +4,24 @@ import type { TopicMessage } from '../../../../../watch/messages.ts';
 import { createMirror, type Mirror } from '../../../../../watch/mirror.ts';
 import type { Position } from '../../../../../watch/position.ts';
 import { CountedSource } from '../countedSource.ts';
-import { BoardEvent } from './board.ts';
+import { BoardEvent, type LoadedBoard } from './board.ts';
 
 const RETRY_MS = 500;
+
+/** What passes a board on: its changes, under the positions that they have upstream. */
+export interface BoardRelay {
+  readonly source: CountedSource<BoardEvent>;
+  /** Before its readers end. */
+  stop(): void;
+  close(): void;
+  behind(owner: LoadedBoard): string | undefined;
+}
+
+/** What is said of a mirror that should have come to its topic's head; undefined if it has. */
+export function faultOfHead(head: Position, owner: Position): string | undefined {
+  if (head.epoch === owner.epoch && head.offset === owner.offset) return undefined;
+  return `its mirror stands at ${head.offset} of epoch ${head.epoch}, its owner at ${owner.offset} of epoch ${owner.epoch}`;
+}
 
 /** How a relay begins. */
 export interface RelayOptions {
@@ -20,7 +35,7 @@ export interface RelayOptions {
 }
 
 /** Fills a mirror with what a topic upstream says, as an application would do it by the messages of a subscription. */
-export class Relay {
+export class Relay implements BoardRelay {
   readonly mirror: Mirror<BoardEvent>;
   readonly source: CountedSource<BoardEvent>;
   readonly #client: TopicClient<BoardEvent>;
@@ -47,6 +62,15 @@ export class Relay {
     this.#isStopped = true;
     this.#cancelRetry();
     this.#endAttempt();
+  }
+
+  close(): void {
+    this.mirror.close();
+  }
+
+  /** What is wrong when everything should have arrived, if anything. */
+  behind({ position }: LoadedBoard): string | undefined {
+    return faultOfHead(this.mirror.head(), position);
   }
 
   #begin(): void {

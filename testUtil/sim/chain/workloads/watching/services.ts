@@ -1,10 +1,12 @@
 import { Type } from '@sinclair/typebox';
-import type { CallOptions } from '../../../../../router/callOptions.ts';
+import type { CallOptions, UnkeyedCallOptions } from '../../../../../router/callOptions.ts';
+import type { Client } from '../../../../../router/clientTypes.ts';
 import { Procedure } from '../../../../../router/procedures.ts';
 import { Ok } from '../../../../../router/result.ts';
 import { createServiceSchema } from '../../../../../router/services.ts';
 import type { Permission } from '../../../../../watch/authorization.ts';
 import { topicProcedure } from '../../../../../watch/topicProcedure.ts';
+import type { WatchSource } from '../../../../../watch/watch.ts';
 import { BoardEvent, type BoardName, type BoardSource, type Boards, LoadedBoard } from './board.ts';
 
 /** What both hops of the chain do for whoever asks. */
@@ -55,3 +57,25 @@ export function boardServices(hop: BoardHop) {
 }
 
 export type BoardServices = ReturnType<typeof boardServices>;
+
+/** A board as whoever watches it has it: where its changes are heard of, and who loads it. */
+export interface BoardAccess {
+  readonly changes: WatchSource<BoardEvent>;
+  load(options: UnkeyedCallOptions): Promise<LoadedBoard>;
+}
+
+/**
+ * The boards of a client's server.
+ * @param sources where their changes are in this process, if they are
+ */
+export function accessTo(client: Client<BoardServices>, sources?: Boards<BoardSource>): Boards<BoardAccess> {
+  const access = (board: BoardName): BoardAccess => ({
+    changes: sources?.[board] ?? client.boards[board],
+    async load(options) {
+      const result = await client.boards.load.rpc({ board }, options);
+      if (!result.ok) throw new Error(result.payload.code);
+      return result.payload;
+    },
+  });
+  return { kept: access('kept'), lost: access('lost') };
+}

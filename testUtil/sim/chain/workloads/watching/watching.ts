@@ -14,12 +14,12 @@ import type {
   ServiceContext,
 } from '../../chainWorkload.ts';
 import { pauseOf } from '../pauseOf.ts';
-import { Board, type BoardName, type Boards, boardKeys, listenersOf } from './board.ts';
-import { LeafWatch, watchKinds } from './leafWatch.ts';
-import { Relay } from './relay.ts';
-import { type BoardHop, type BoardServices, boardServices } from './services.ts';
-
-const boardNames: readonly [BoardName, BoardName] = ['kept', 'lost'];
+import { Board, type BoardName, type BoardSource, type Boards, boardKeys, boardNames, listenersOf } from './board.ts';
+import { type BoardWatcher, EveryWay, type WatcherMaker } from './boardWatcher.ts';
+import { KeyWatcher } from './keyWatcher.ts';
+import { MirrorRelay } from './mirrorRelay.ts';
+import { type BoardRelay, Relay } from './relay.ts';
+import { accessTo, type BoardHop, type BoardServices, boardServices } from './services.ts';
 
 /** Between two publications of the provider, at most; */
 const MAX_GAP_MS = 900;
@@ -54,11 +54,14 @@ function serve(context: ProviderContext | ServiceContext, hop: BoardHop) {
 
 class WatchingRun implements ChainRun {
   readonly #judge: ChainJudge;
+  readonly #watcherOf: WatcherMaker;
   #boards: Boards<Board> | undefined;
-  readonly #leaves = new Map<string, readonly LeafWatch[]>();
+  #relays: Boards<BoardRelay> | undefined;
+  readonly #watchers = new Map<string, BoardWatcher>();
 
-  constructor(judge: ChainJudge) {
+  constructor(judge: ChainJudge, watcherOf: WatcherMaker) {
     this.#judge = judge;
+    this.#watcherOf = watcherOf;
   }
 
   startProvider(context: ProviderContext): ChainProgram {
@@ -96,14 +99,10 @@ class WatchingRun implements ChainRun {
   }
 
   startService(context: ServiceContext): ChainProgram {
-    const { clock, upstream, providerId, fail } = context;
+    const { upstream, providerId } = context;
     const client = createClient<BoardServices>(upstream, providerId);
-    const relayOf = (name: BoardName): Relay =>
-      new Relay(client.boards[name], clock, {
-        keptEvents: MIRRORED_EVENTS,
-        onFault: (error) => fail('13', `its mirror of '${name}' refuses: ${String(error)}`),
-      });
-    const relays = { kept: relayOf('kept'), lost: relayOf('lost') };
+    const relays = { kept: relayOf(context, client, 'kept'), lost: relayOf(context, client, 'lost') };
+    this.#relays = relays;
     const { server } = serve(context, {
       sources: { kept: relays.kept.source, lost: relays.lost.source },
       authorize: () => permit(context),
@@ -116,13 +115,17 @@ class WatchingRun implements ChainRun {
         return result.ok ? result.payload : undefined;
       },
     });
+    const sources = { kept: relays.kept.source, lost: relays.lost.source };
+    const watcher = this.#watch(context, client, sources);
     return {
+      unfinished: () => waiting(watcher),
       close: async () => {
         for (const name of boardNames) relays[name].stop();
+        watcher.close();
         await server.close();
-        for (const name of boardNames) relays[name].mirror.close();
+        for (const name of boardNames) relays[name].close();
       },
-      leftovers: () => (listenersOf(relays) > 0 ? `${listenersOf(relays)} listeners of its mirrors` : undefined),
+      leftovers: () => (listenersOf(relays) > 0 ? `${listenersOf(relays)} listeners of its mirrors` : waiting(watcher)),
     };
   }
 
@@ -130,54 +133,70 @@ class WatchingRun implements ChainRun {
     const { clock, transport, serviceId, isBusy } = context;
     const client = createClient<BoardServices>(transport, serviceId);
     const random = randomOf(context);
-    const watches: LeafWatch[] = [];
-    for (const board of boardNames)
-      for (const kind of watchKinds) {
-        const resyncMs = random.pick([Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 15_000]);
-        const savedAs = random.chance(0.5) ? `${board} ${kind}` : undefined;
-        if (random.chance(0.6)) watches.push(new LeafWatch(context, client, { board, kind, resyncMs, savedAs }));
-      }
-    this.#leaves.set(context.name, watches);
+    const watcher = this.#watch(context, client);
     let stop = (): void => undefined;
     const wait = (): void => {
       stop = clock.after(random.between(0, MAX_LEAF_GAP_MS), () => {
         if (!isBusy()) return;
-        void this.#markAndReach(client, watches, random);
+        void markAndReach(client, watcher, random);
         wait();
       });
     };
     wait();
-    const waiting = (): string | undefined => {
-      const count = watches.reduce((sum, one) => sum + one.waiting, 0);
-      return count > 0 ? `${count} wait for positions` : undefined;
-    };
     return {
       close: () => {
         stop();
-        for (const one of watches) one.dispose();
+        watcher.close();
       },
-      unfinished: waiting,
-      leftovers: waiting,
+      unfinished: () => waiting(watcher),
+      leftovers: () => waiting(watcher),
     };
   }
 
-  /** Every leaf's values are those of their owner, which nobody had to ask for. */
+  /** Everybody's values are those of their owner, which nobody had to ask for. */
   expectSettled(): void {
-    for (const [name, watches] of this.#leaves) {
-      for (const one of watches) {
-        const owner = this.#boards?.[one.options.board].loaded();
-        const fault = owner === undefined ? undefined : one.behind(owner);
-        if (fault !== undefined) this.#judge.fail('13', `${name}: ${fault}`);
-      }
+    if (this.#boards === undefined) return;
+    const owners = { kept: this.#boards.kept.loaded(), lost: this.#boards.lost.loaded() };
+    for (const [name, watcher] of this.#watchers) {
+      const fault = watcher.behind(owners);
+      if (fault !== undefined) this.#judge.fail('13', `${name}: ${fault}`);
+    }
+    for (const board of boardNames) {
+      const fault = this.#relays?.[board].behind(owners[board]);
+      if (fault !== undefined) this.#judge.fail('13', `service: ${board}: ${fault}`);
     }
   }
 
-  async #markAndReach(client: Client<BoardServices>, watches: readonly LeafWatch[], random: Random): Promise<void> {
-    const board = random.pick(boardNames);
-    const result = await client.boards.mark.rpc({ board, keys: someKeys(random) }, { timeoutMs: 5_000 });
-    if (!result.ok) return;
-    await Promise.all(watches.filter(({ options }) => options.board === board).map((one) => one.reach(result.payload)));
+  #watch(context: ChainContext, client: Client<BoardServices>, sources?: Boards<BoardSource>): BoardWatcher {
+    const watcher = this.#watcherOf(context, accessTo(client, sources), randomOf(context));
+    this.#watchers.set(context.name, watcher);
+    return watcher;
   }
+}
+
+/** What passes a board on: `mirrorTopic`, or what an application makes of the messages itself. */
+function relayOf(context: ServiceContext, client: Client<BoardServices>, name: BoardName): BoardRelay {
+  const { clock, fail } = context;
+  const keep = { events: MIRRORED_EVENTS };
+  if (clock.random() < 0.5) {
+    const resyncMs = clock.random() < 0.7 ? Number.POSITIVE_INFINITY : 15_000;
+    const from = clock.random() < 0.5 ? 'head' : 'start';
+    return new MirrorRelay(context, client.boards[name], { keep, resyncMs, from });
+  }
+  return new Relay(client.boards[name], clock, {
+    keptEvents: MIRRORED_EVENTS,
+    onFault: (error) => fail('13', `its mirror of '${name}' refuses: ${String(error)}`),
+  });
+}
+
+function waiting({ waiting: count }: BoardWatcher): string | undefined {
+  return count > 0 ? `${count} wait for positions` : undefined;
+}
+
+async function markAndReach(client: Client<BoardServices>, watcher: BoardWatcher, random: Random): Promise<void> {
+  const board = random.pick(boardNames);
+  const result = await client.boards.mark.rpc({ board, keys: someKeys(random) }, { timeoutMs: 5_000 });
+  if (result.ok) await watcher.reach(board, result.payload);
 }
 
 /** Topics of the provider, mirrored by the service, and watched by the leaves in every way there is. */
@@ -185,5 +204,19 @@ export const watchingWorkload: ChainWorkload = {
   name: 'watching',
   // The longest wait between two attempts, and a load or two.
   settleMs: 40_000,
-  begin: (judge) => new WatchingRun(judge),
+  deeds: ['events that came through a mirror', 'gaps of a mirror'],
+  begin: (judge) => new WatchingRun(judge, (...args) => new EveryWay(...args)),
+};
+
+/** The same, watched by key: keys are added and removed while everything else happens. */
+export const keysWorkload: ChainWorkload = {
+  ...watchingWorkload,
+  name: 'keys',
+  deeds: [
+    'keys added',
+    'keys added while the subscription was lost',
+    'keys removed',
+    'keys removed that were not live',
+  ],
+  begin: (judge) => new WatchingRun(judge, (...args) => new KeyWatcher(...args)),
 };

@@ -1,0 +1,113 @@
+import type { Mutant } from './mutants.ts';
+
+const mirrorTopic = 'watch/mirrorTopic.ts';
+const watchKeys = 'watch/watchKeys.ts';
+const collection = 'watch/collection.ts';
+
+const mirroring = 'mirroring';
+const keys = 'keys';
+const collecting = 'collecting';
+
+/** Bugs of what is made of topics: mirrors, watches of keys, collections. */
+export const topicMutants: readonly Mutant[] = [
+  {
+    name: 'a mirror resumes at offset + 1',
+    workload: mirroring,
+    patches: [
+      {
+        file: 'watch/follower.ts',
+        find: '...(this.#heard !== undefined && { since: this.#heard }),',
+        replace: '...(this.#heard !== undefined && { since: { ...this.#heard, offset: this.#heard.offset + 1 } }),',
+      },
+    ],
+  },
+  {
+    name: 'a mirror does not tell a gap',
+    workload: mirroring,
+    patches: [{ file: mirrorTopic, find: "if (beginning !== 'recovered' ||", replace: "if (beginning === 'first' ||" }],
+  },
+  {
+    name: 'a mirror keeps its own epoch',
+    workload: mirroring,
+    patches: [
+      {
+        file: 'watch/mirror.ts',
+        find: 'this.#head = head;',
+        replace: 'this.#head = { ...head, epoch: this.#head.epoch };',
+      },
+    ],
+  },
+  {
+    name: 'a mirror is ready before it has come to its readers',
+    workload: mirroring,
+    patches: [
+      {
+        file: mirrorTopic,
+        find: 'if (isMissingSome || this.#goal === undefined || hasReached(this.#mirror.head(), this.#goal))',
+        replace: 'if (isMissingSome || this.#goal === undefined || hasReached(this.#goal, this.#goal))',
+      },
+    ],
+  },
+  {
+    name: 'a key that was removed still fires',
+    workload: keys,
+    patches: [
+      { file: watchKeys, find: 'this.#remove(member);\n        onStopped();', replace: 'onStopped();' },
+      {
+        file: 'watch/watchCore.ts',
+        find: 'if (this.#end !== undefined) return;\n    this.heard = through;',
+        replace: 'this.heard = through;',
+      },
+    ],
+  },
+  {
+    name: 'a new subscription forgets a key',
+    workload: keys,
+    patches: [
+      {
+        file: watchKeys,
+        find: 'return [...this.#askedFor];',
+        replace: 'return [...this.#askedFor].slice(this.#askedFor.size > 1 ? 1 : 0);',
+      },
+    ],
+  },
+  {
+    name: 'a key that is added makes no new subscription',
+    workload: keys,
+    patches: [
+      {
+        file: watchKeys,
+        find: 'this.#isReady && isAsked && this.#askedFor.size === this.#members.size',
+        replace: 'this.#isReady && isAsked !== undefined',
+      },
+    ],
+  },
+  {
+    name: 'whoever has left stays in the roster',
+    workload: collecting,
+    patches: [{ file: 'watch/watchCollection.ts', find: 'else entries.delete(event.key);', replace: '' }],
+  },
+  {
+    name: 'that somebody has left is not told',
+    workload: collecting,
+    patches: [
+      {
+        file: collection,
+        find: "return this.#change(key, { type: 'delete', key }, () => this.#entries.delete(key));",
+        replace: 'this.#entries.delete(key);\n    return this.topic.head();',
+      },
+    ],
+  },
+  {
+    name: 'a snapshot is said to be of one position later',
+    workload: collecting,
+    patches: [
+      {
+        file: collection,
+        find: 'return { value: new Map(this.#entries), position: this.topic.head() };',
+        replace:
+          'const { epoch, offset } = this.topic.head();\n    return { value: new Map(this.#entries), position: { epoch, offset: offset + 1 } };',
+      },
+    ],
+  },
+];
