@@ -1,6 +1,7 @@
 import type { Clock, ErrorPayload } from '../router/index.ts';
 import { NotAuthorizedError } from '../watch/errors.ts';
 import type { Beginning, FollowHandler } from '../watch/follower.ts';
+import { hasReached } from '../watch/hasReached.ts';
 import type { SentEvent } from '../watch/messages.ts';
 import type { Mirror } from '../watch/mirror.ts';
 import type { Position } from '../watch/position.ts';
@@ -21,6 +22,8 @@ export class Applier<V> implements FollowHandler<CacheEvent> {
   readonly #clock: Clock;
   readonly stats = { drops: 0, clears: 0 };
   #mirror: Mirror<CacheEvent> | undefined;
+  /** How far the history went when the subscription began, until that is applied: what is held may be older. */
+  #missing: Position | undefined;
 
   constructor(contents: Contents<V>, waiters: ReachedWaiters, line: Line, clock: Clock) {
     this.#contents = contents;
@@ -42,16 +45,17 @@ export class Applier<V> implements FollowHandler<CacheEvent> {
     return mirror;
   }
 
-  onReady(beginning: Beginning, position: Position): void {
+  onReady(beginning: Beginning, position: Position, head: Position | undefined): void {
     if (beginning !== 'recovered') this.#clear(position);
     else {
       this.#contents.apply([], position);
-      const head = this.#mirror?.head();
+      const passedOn = this.#mirror?.head();
       // A mirror that refused what it was given last does not stand where we go on.
-      if (head?.epoch !== position.epoch || head.offset !== position.offset) this.#mirror?.reset(position);
+      if (passedOn?.epoch !== position.epoch || passedOn.offset !== position.offset) this.#mirror?.reset(position);
       this.#waiters.moveTo(position);
     }
-    this.#line.moveTo('live', this.#clock.now());
+    this.#missing = beginning === 'recovered' ? head : undefined;
+    this.#settle(position);
   }
 
   onEvents(events: readonly SentEvent<CacheEvent>[], through: Position): void {
@@ -63,13 +67,17 @@ export class Applier<V> implements FollowHandler<CacheEvent> {
       through,
     );
     this.#waiters.moveTo(through);
+    this.#settle(through);
   }
 
   onReset(position: Position): void {
     this.#clear(position);
+    this.#missing = undefined;
+    this.#settle(position);
   }
 
   onLost(): void {
+    this.#missing = undefined;
     this.#line.moveTo('lost', this.#clock.now());
   }
 
@@ -77,6 +85,13 @@ export class Applier<V> implements FollowHandler<CacheEvent> {
     this.#contents.forget();
     this.#line.moveTo('refused', this.#clock.now());
     this.#waiters.end(new NotAuthorizedError(message));
+  }
+
+  /** It is live once what it missed while it was away is applied. */
+  #settle(applied: Position): void {
+    if (this.#missing !== undefined && !hasReached(applied, this.#missing)) return;
+    this.#missing = undefined;
+    this.#line.moveTo('live', this.#clock.now());
   }
 
   #clear(position: Position): void {

@@ -14,7 +14,7 @@ export type Beginning = 'first' | 'recovered' | 'gap';
 export interface FollowHandler<E> {
   /**
    * Events follow from `position` on.
-   * @param head how far the history goes, told to whom asked for the oldest
+   * @param head how far the history goes, where that is further; before there, nothing says what is true now
    */
   onReady(beginning: Beginning, position: Position, head: Position | undefined): void;
   /** @param events in order, each once; none where all was filtered */

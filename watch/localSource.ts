@@ -1,3 +1,4 @@
+import { hasReached } from './hasReached.ts';
 import type { TopicRequest } from './messages.ts';
 import type { Position } from './position.ts';
 import type { ReachedOptions } from './reached.ts';
@@ -21,17 +22,17 @@ export interface LocalSource<E> extends EventSource<E> {
 export interface SubscriptionStart {
   readonly position: Position;
   readonly isRecovered: boolean;
-  /** Told to whom `position` does not say it. */
+  /** How far the history goes, where `position` does not say it. */
   readonly head?: Position;
 }
 
 /** Where a subscription begins. */
 export function beginningOf(source: LocalSource<unknown>, { since, from }: TopicRequest): SubscriptionStart {
   const head = source.head();
-  const told = from === 'oldest' ? { head } : {};
   if (since !== undefined && source.read(since, 1).kind === 'events')
-    return { position: since, isRecovered: true, ...told };
-  return { position: from === 'oldest' ? oldestOf(source, head) : head, isRecovered: false, ...told };
+    return { position: since, isRecovered: true, ...(!hasReached(since, head) && { head }) };
+  if (from !== 'oldest') return { position: head, isRecovered: false };
+  return { position: oldestOf(source, head), isRecovered: false, head };
 }
 
 /** What lies before the oldest event that is held; the head, where none is. */

@@ -7,7 +7,7 @@ import { type Position, PositionSchema } from './position.ts';
  * What a subscription of a topic says, in this order:
  *
  *   ready     once, first. Events follow from `position` on: the one that was asked for if it is recovered, else the head;
- *             or else, for whoever asks `from: 'oldest'`, what lies before the oldest event; that one is told the head, too
+ *             or else, for whoever asks `from: 'oldest'`, what lies before the oldest event. Where it is not the head, that is told, too
  *   events    some events, in order; with them everything up to `through` has been said, what was filtered included
  *   progress  the same without any event: so that a filtered subscriber knows how far it is
  *   reset     something was missed that cannot be had; events follow from `position` on, which may be of another epoch

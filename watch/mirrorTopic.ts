@@ -145,7 +145,7 @@ class FollowingMirror<E> implements TopicMirror<E>, FollowHandler<E> {
     }
     if (hadBegun) return; // recovered
     this.#mirror.reset(position);
-    this.#end = head;
+    this.#end = head ?? position;
     this.#settle(beginning === 'first');
   }
 

@@ -18,14 +18,14 @@ function appliedTo(store = new Map<string, number>()) {
 
 test('events out of order are dropped for, and not passed on: whoever follows starts anew, and nobody waits for ever', async () => {
   const { applier, store, waiters, mirror, clock } = appliedTo();
-  applier.onReady('first', at(0));
+  applier.onReady('first', at(0), undefined);
   applier.onEvents(heard(1), at(1));
   store.set('key 3', 3).set('key 4', 4);
   const reached = waiters.wait(at(5));
   expect(() => applier.onEvents(heard(4, 3), at(5))).toThrow('expected a position after 4');
   expect([store.size, mirror.head()]).toEqual([0, at(1)]);
   // What follows is another subscription, since the position that was applied.
-  applier.onReady('recovered', at(5));
+  applier.onReady('recovered', at(5), undefined);
   await reached;
   expect(mirror.head()).toEqual(at(5));
   expect(mirror.read(at(1), 10).kind).toBe('gap');
@@ -34,7 +34,7 @@ test('events out of order are dropped for, and not passed on: whoever follows st
 
 test('whoever hears of an event from here finds its value dropped', () => {
   const { applier, store, mirror } = appliedTo();
-  applier.onReady('first', at(0));
+  applier.onReady('first', at(0), undefined);
   store.set('key 1', 1);
   const found: (number | undefined)[] = [];
   mirror.onAppend(() => found.push(store.get('key 1')));

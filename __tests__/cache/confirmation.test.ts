@@ -144,6 +144,22 @@ describe('an invalidation is confirmed by its own event and nothing else', () =>
 });
 
 test('a hop that is behind does not answer with what it holds to somebody who has heard more', async () => {
+  const { chain, tap } = await tappedChain();
+  await using _ = chain;
+  await chain.leaf.get('a');
+  tap.events.shut(); // the line is slow
+  chain.write('a', 1);
+  const atLeast = await chain.owner.invalidate('a');
+  const { leaf } = chain;
+  expect([leaf.state, leaf.position?.offset, await leaf.get('a')]).toEqual(['live', 0, { n: 0 }]);
+  expect(await leaf.hop.read('a', { fresh: false, atLeast, hops: 0 }, () => ({}))).toEqual({ n: 1 });
+  expect(tap.gets.at(-1)).toEqual({ key: 'a', hops: 1, atLeast });
+  tap.events.letPass(Number.POSITIVE_INFINITY);
+  await chain.settled();
+  expect(await leaf.get('a')).toEqual({ n: 1 });
+});
+
+test('a hop that came back with an old disk is not live, nor are those behind it, before it has heard what it missed', async () => {
   let middle = lastingStore();
   let isHeldUp = false;
   let tap: Tap<Doc> | undefined;
@@ -171,15 +187,22 @@ test('a hop that is behind does not answer with what it holds to somebody who ha
   await chain.restart(1);
   await chain.advance(10_000);
   const { cache } = chain.node(1);
-  expect([cache.state, cache.position?.offset]).toEqual(['live', 0]);
-  expect(await cache.get('a')).toEqual({ n: 0 }); // as nobody on this hop was ever told otherwise
-  expect([chain.leaf.state, chain.leaf.position?.offset]).toEqual(['live', 0]); // it went back, too
-  const gets = tap?.gets.length;
-  expect(await chain.leaf.get('a')).toEqual({ n: 1 });
-  expect(tap?.gets.slice(gets)).toEqual([{ key: 'a', hops: 2, atLeast: position }]);
+  expect([cache.state, cache.position?.offset]).toEqual(['connecting', 0]);
+  expect(chain.leaf.state).toBe('lost');
+  // What it holds is not believed meanwhile.
+  for (const reader of [cache, chain.leaf]) expect(await reader.get('a')).toEqual({ n: 1 });
+  expect(tap?.gets).toEqual([
+    { key: 'a', hops: 1, atLeast: { ...position, offset: 0 } },
+    { key: 'a', hops: 2, atLeast: position },
+  ]);
   tap?.events.letPass(Number.POSITIVE_INFINITY);
-  await chain.settled();
-  expect([cache.position, chain.leaf.position]).toEqual([position, position]);
+  await chain.advance(10_000);
+  expect([cache.state, cache.position, chain.leaf.state, chain.leaf.position]).toEqual([
+    'live',
+    position,
+    'live',
+    position,
+  ]);
   expect(await cache.get('a')).toEqual({ n: 1 });
 });
 

@@ -74,12 +74,12 @@ test('who comes to a mirror behind which there is nothing but positions is told 
   mirror.append([{ position: at(10), event: { key: 'a', n: 10 } }], at(10));
   await h.settled();
   const last = { type: 'events', epoch: 'E', through: 10, events: [{ offset: 10, event: { key: 'a', n: 10 } }] };
-  for (const [heard, since] of [[first, 5] as const, [second, 7] as const])
-    expect(heard).toEqual([
-      { type: 'ready', position: at(since), isRecovered: true },
-      { type: 'progress', position: at(9) },
-      last,
-    ]);
+  const readies = [
+    { type: 'ready', position: at(5), isRecovered: true },
+    { type: 'ready', position: at(7), isRecovered: true, head: at(9) },
+  ];
+  for (const [i, heard] of [first, second].entries())
+    expect(heard).toEqual([readies[i], { type: 'progress', position: at(9) }, last]);
   await server.close();
   await h.settled();
   mirror.close();
