@@ -86,9 +86,9 @@ export const cacheMutants: readonly Mutant[] = [
     patches: [
       {
         file: 'cache/relayCache.ts',
-        find: 'throw unconfirmed(key, error);',
+        find: 'throw unconfirmed(key, error, signal);',
         replace:
-          'if (hops > 0) void this.#upstream.invalidate.rpc({ key, hops: hops + 1 });\n      throw unconfirmed(key, error);',
+          'if (hops > 0) void this.#upstream.invalidate.rpc({ key, hops: hops + 1 });\n      throw unconfirmed(key, error, signal);',
       },
     ],
   },
@@ -104,13 +104,13 @@ export const cacheMutants: readonly Mutant[] = [
     ],
   },
   {
-    name: 'a hop ignores what its caller has heard of',
+    name: 'a hop that was away is live before it has applied what it missed',
     workload: caching,
     patches: [
       {
-        file: contents,
-        find: 'return wanted === undefined || hasReached(this.#floor, wanted);',
-        replace: 'return wanted === undefined || wanted !== undefined;',
+        file: 'cache/applier.ts',
+        find: "this.#missing = beginning === 'recovered' ? head : undefined;",
+        replace: 'this.#missing = undefined;',
       },
     ],
   },

@@ -24,7 +24,9 @@ export const topicMutants: readonly Mutant[] = [
   {
     name: 'a mirror does not tell a gap',
     workload: mirroring,
-    patches: [{ file: mirrorTopic, find: "if (beginning !== 'recovered' ||", replace: "if (beginning === 'first' ||" }],
+    patches: [
+      { file: mirrorTopic, find: "if (beginning === 'gap') {", replace: "if (beginning === 'gap' && !hadBegun) {" },
+    ],
   },
   {
     name: 'a mirror keeps its own epoch',
@@ -43,8 +45,8 @@ export const topicMutants: readonly Mutant[] = [
     patches: [
       {
         file: mirrorTopic,
-        find: 'if (isMissingSome || this.#goal === undefined || hasReached(this.#mirror.head(), this.#goal))',
-        replace: 'if (isMissingSome || this.#goal === undefined || hasReached(this.#goal, this.#goal))',
+        find: 'if (isMissingSome || isAtEnd || hasReached(head, goal))',
+        replace: 'if (isMissingSome || isAtEnd || hasReached(goal, goal))',
       },
     ],
   },
@@ -66,8 +68,8 @@ export const topicMutants: readonly Mutant[] = [
     patches: [
       {
         file: watchKeys,
-        find: 'return [...this.#askedFor];',
-        replace: 'return [...this.#askedFor].slice(this.#askedFor.size > 1 ? 1 : 0);',
+        find: 'return { keys: [...this.#askedFor] };',
+        replace: 'return { keys: [...this.#askedFor].slice(this.#askedFor.size > 1 ? 1 : 0) };',
       },
     ],
   },

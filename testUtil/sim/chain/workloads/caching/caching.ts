@@ -159,10 +159,9 @@ class CachingRun implements ChainRun {
   }
 
   #relay(context: ServiceContext | LeafContext, upstream: CacheUpstream<Cached>): Cache<Cached> {
-    const { clock, disk, name } = context;
+    const { clock, disk } = context;
     const keeps = this.#keeps(context);
     // Values and position are of one backup: what an older position leads to is for the cache to see.
-    this.#truth.begins(name, disk.isRestored, !keeps);
     disk.setRestored(false);
     const dice = clock.random();
     const whenLost: RelayOptions<Cached>['whenLost'] =

@@ -6,8 +6,8 @@ import { pauseOf } from '../pauseOf.ts';
 type Messages<E> = Readable<TopicMessage<E>, ErrorPayload>;
 
 /**
- * A topic of which a process hears late what it has missed, while what it reads comes at once: so whoever is behind it may
- * be ahead of it for a while, after it was restored from a backup.
+ * A topic of which a process hears late what it has missed, while what it reads comes at once: so what it holds
+ * may be old for a while, and whoever is behind it ahead of it, after it was restored from a backup.
  * @param mostMs between the first message of a subscription and the next
  */
 export function heardLate<E>(client: TopicClient<E>, clock: Clock, mostMs: number): TopicClient<E> {

@@ -22,7 +22,6 @@ export class Truth {
   era = 0;
   /** What a place may not serve anything older than, since an invalidation on its path was confirmed. By place and key. */
   readonly #least = new Map<string, number>();
-  #hasRestored = false;
   /** By epoch and key, in order. */
   readonly #histories = new Map<string, Map<string, Invalidation[]>>();
 
@@ -63,16 +62,6 @@ export class Truth {
       if (invalidation !== undefined && invalidation.offset <= position.offset) return invalidation.version;
     }
     return 0;
-  }
-
-  /**
-   * A place begins. What it held may be of before an invalidation that was confirmed, if it was restored from a backup; or if
-   * it holds nothing, and whoever it asks was.
-   */
-  begins(place: string, isRestored: boolean, isEmpty: boolean): void {
-    if (isRestored) this.#hasRestored = true;
-    if (!isRestored && !(isEmpty && this.#hasRestored)) return;
-    for (const key of this.#least.keys()) if (key.startsWith(`${place} `)) this.#least.delete(key);
   }
 
   takenBack(): void {
