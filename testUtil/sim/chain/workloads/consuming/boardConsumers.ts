@@ -75,7 +75,7 @@ export class BoardConsumers {
 
   async #start(): Promise<void> {
     await this.feed.ready;
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.feed.isStopped) return;
     this.#engine.follow();
     this.#engine.boot().catch((error: unknown) => {
       if (!this.#isClosed) this.#context.fail('14', `could not boot: ${String(error)}`);

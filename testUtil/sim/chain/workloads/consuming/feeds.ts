@@ -12,6 +12,8 @@ export interface BoardFeed {
   readonly relay: BoardRelay;
   /** Resolves once positions of its readers mean something to it, or it was stopped. Whoever runs consumers waits for it. */
   readonly ready: Promise<void>;
+  /** Of one that was stopped before it was ready no position means anything. */
+  readonly isStopped: boolean;
   /** The same for whoever serves it on. */
   readonly servable: Promise<void>;
   stop(): void;
@@ -44,11 +46,16 @@ export const relayFeed: FeedMaker = ({ clock, fail }, client, seen) => {
     if ((await begun) && highest !== undefined)
       await relay.mirror.reached(highest, { timeoutMs: Number.POSITIVE_INFINITY });
   };
+  let isStopped = false;
   return {
     relay,
     ready: comesToAll().catch(() => undefined), // its history is over, or it was closed
     servable: Promise.resolve(),
+    get isStopped() {
+      return isStopped;
+    },
     stop() {
+      isStopped = true;
       begin(false);
       relay.stop();
     },
@@ -81,6 +88,9 @@ export const mirrorFeed: FeedMaker = (context, client, seen) => {
     relay,
     ready,
     servable: ready,
+    get isStopped() {
+      return stopped.signal.aborted;
+    },
     stop() {
       stopped.abort();
       stopListening();

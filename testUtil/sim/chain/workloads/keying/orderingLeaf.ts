@@ -37,7 +37,7 @@ export class OrderingLeaf implements ChainProgram {
   readonly #random: Random;
   /** Orders whose outcome is not known, in order of their ids. */
   readonly #booked: DiskTable<Begun>;
-  readonly #placed: Order[] = [];
+  readonly #placed: Begun[] = [];
   #open = 0;
   #lives: number;
   #isClosed = false;
@@ -90,7 +90,8 @@ export class OrderingLeaf implements ChainProgram {
     const known = this.#placed[this.#random.integer(0, Math.max(0, this.#placed.length - 1))];
     if (known !== undefined && this.#random.chance(0.1)) {
       this.#context.did('keys used for something else');
-      return this.#deliver({ ...begun, order: { ...known, item: `item ${nextTag()} instead` } }, true);
+      // As of the first use of the key: of one before this nobody may have heard what came of it.
+      return this.#deliver({ ...known, order: { ...known.order, item: `item ${nextTag()} instead` } }, true);
     }
     const id = nextTag();
     const isBooked = this.#random.chance(0.5);
@@ -128,7 +129,7 @@ export class OrderingLeaf implements ChainProgram {
     if (isReuse || (code !== undefined && OPEN.includes(code))) return;
     // The key of one that was booked may be needed again, by a leaf that was restored from a backup.
     if (order.isBooked) this.#booked.delete(order.id);
-    else if (code === undefined) this.#placed.push(order);
+    else if (code === undefined) this.#placed.push(begun);
   }
 
   /** What is wrong with an error, if anything. */
