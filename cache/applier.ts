@@ -77,7 +77,6 @@ export class Applier<V> implements FollowHandler<CacheEvent> {
   }
 
   onLost(): void {
-    this.#missing = undefined;
     this.#line.moveTo('lost', this.#clock.now());
   }
 

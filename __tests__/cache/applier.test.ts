@@ -43,3 +43,25 @@ test('whoever hears of an event from here finds its value dropped', () => {
   applier.onReset(at(9));
   expect(found).toEqual([undefined, undefined]);
 });
+
+test('what was missed when a subscription began is waited for no more once it was reset, or lost', () => {
+  for (const end of ['reset', 'lost'] as const) {
+    const { applier, line } = appliedTo();
+    applier.onReady('first', at(0), undefined);
+    applier.onLost();
+    applier.onReady('recovered', at(0), at(5));
+    expect(line.state).toBe('lost'); // what is held may be older than what was confirmed meanwhile
+    if (end === 'reset') applier.onReset(at(2));
+    else {
+      applier.onLost();
+      applier.onReady('recovered', at(2), undefined);
+    }
+    expect(line.state).toBe('live');
+  }
+  const { applier, line } = appliedTo();
+  applier.onReady('recovered', at(0), at(2));
+  applier.onEvents(heard(1), at(1));
+  expect(line.state).toBe('connecting');
+  applier.onEvents(heard(2), at(2));
+  expect(line.state).toBe('live');
+});
