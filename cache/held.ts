@@ -1,12 +1,7 @@
 import { InvalidArgumentError } from '../watch/errors.ts';
+import { isPosition } from '../watch/isPosition.ts';
 import type { Position } from '../watch/position.ts';
 import type { CacheStore } from './store.ts';
-
-function isPosition(value: unknown): value is Position {
-  if (typeof value !== 'object' || value === null || !('epoch' in value) || !('offset' in value)) return false;
-  const { epoch, offset } = value;
-  return typeof epoch === 'string' && epoch.length > 0 && Number.isSafeInteger(offset) && Number(offset) >= 0;
-}
 
 /** @throws {InvalidArgumentError} for a promise: what comes of it would be known too late */
 function atOnce<T>(method: string, answer: T): T {

@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
+import { MAX_EPOCH_LENGTH } from './isPosition.ts';
 
 /**
  * A place in the history of a topic. `epoch` names one history and is opaque: another epoch is another history, and nothing
@@ -6,7 +7,7 @@ import { type Static, Type } from '@sinclair/typebox';
  * Not to be confused with a session's `seq`, which lives no longer than the session.
  */
 export const PositionSchema = Type.Object({
-  epoch: Type.String({ minLength: 1, maxLength: 64 }),
+  epoch: Type.String({ minLength: 1, maxLength: MAX_EPOCH_LENGTH }),
   offset: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
 });
 

@@ -1,6 +1,7 @@
 import type { CancelTimer, Clock, HoldfastError } from '../router/index.ts';
 import { InvalidArgumentError, OtherEpochError, ReachedAbortedError, ReachedTimeoutError } from './errors.ts';
 import { hasReached } from './hasReached.ts';
+import { isPosition } from './isPosition.ts';
 import type { Position } from './position.ts';
 
 /** How long to wait for a position. */
@@ -126,11 +127,7 @@ export class ReachedWaiters {
   }
 }
 
-/** Types would not let another pass; whoever waits for what is none would wait for ever. */
-export function isPosition(value: Position | undefined): boolean {
-  return typeof value?.epoch === 'string' && Number.isSafeInteger(value.offset) && value.offset >= 0;
-}
-
+/** Types would not let it pass; whoever waits for what is none would wait for ever. */
 export function noPosition(value: unknown): InvalidArgumentError {
   const shown =
     typeof value === 'object' && value !== null ? `an object with ${Object.keys(value).join(', ')}` : String(value);

@@ -60,6 +60,7 @@ describe('a store', () => {
   test.each<[string, unknown]>([
     ['no position', undefined],
     ['half a position', { epoch: 'e' }],
+    ['one that no server would take', { epoch: 'e'.repeat(65), offset: 1 }],
     ['an offset that is none', { epoch: 'e', offset: -1 }],
     ['an epoch that is none', { epoch: '', offset: 1 }],
   ])('that has %s is cleared', (_what, saved) => {
