@@ -44,6 +44,11 @@ export abstract class Connection {
   /** Sends what was given to {@link send}, then ends the pipe. Harmless when it has ended. */
   protected abstract destroy(): void;
 
+  /** Ends the pipe at once, where an implementation can: what has not left is lost. */
+  protected abort(): void {
+    this.destroy();
+  }
+
   /** Bytes read so far, parts of frames included; undefined where the implementation cannot tell. */
   get bytesRead(): number | undefined {
     return undefined;
@@ -81,11 +86,21 @@ export abstract class Connection {
 
   /** Ends the pipe. Nothing is reported afterwards: whoever closes knows. */
   close(): void {
+    if (this.#letGo()) this.destroy();
+  }
+
+  /** As {@link close}, but for a peer that is not there to hear a goodbye, nor to read what it was sent. */
+  terminate(): void {
+    if (this.#letGo()) this.abort();
+  }
+
+  /** False if the pipe has ended before. */
+  #letGo(): boolean {
     this.#receiver = undefined;
     this.#early = undefined;
-    if (this.#ended) return;
+    if (this.#ended) return false;
     this.#ended = true;
-    this.destroy();
+    return true;
   }
 
   /** Ends the pipe as if it had failed: whoever reads it is told. */

@@ -245,6 +245,7 @@ export abstract class Transport<O extends SettledTransportOptions = SettledTrans
 
   readonly #peerSilent = (session: SessionConnected): void => {
     this.log('info', 'the peer is silent, closing the connection', { sessionId: session.id, connectedTo: session.to });
+    session.connection.terminate();
     this.disconnect(session);
   };
 

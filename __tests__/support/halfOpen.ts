@@ -16,10 +16,12 @@ export function connectionOf(transport: Transport<SettledTransportOptions>, peer
 export function mute(connection: Connection): () => void {
   connection.send = () => true;
   Reflect.set(connection, 'destroy', () => undefined);
+  Reflect.set(connection, 'abort', () => undefined);
   return () => {
     // The methods of the class are there again.
     Reflect.deleteProperty(connection, 'send');
     Reflect.deleteProperty(connection, 'destroy');
+    Reflect.deleteProperty(connection, 'abort');
     const destroy: unknown = Reflect.get(connection, 'destroy');
     if (connection.isEnded && typeof destroy === 'function') Reflect.apply(destroy, connection, []);
   };

@@ -60,6 +60,10 @@ export class UnixConnection extends Connection {
     return true;
   }
 
+  protected override abort(): void {
+    this.#socket.destroy();
+  }
+
   protected override destroy(): void {
     const socket = this.#socket;
     if (socket.destroyed) return;

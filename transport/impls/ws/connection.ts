@@ -164,10 +164,16 @@ export class WebSocketConnection extends Connection {
     }
   }
 
+  protected override abort(): void {
+    const ws = this.#ws;
+    if (ws.terminate === undefined) return this.destroy();
+    forget(ws);
+    ws.terminate();
+  }
+
   protected override destroy(): void {
     const ws = this.#ws;
-    // Its listeners stay, and hear nothing any more: an error that nobody listens to would end the process.
-    if (isEmitting(ws)) ws[connectionOf] = undefined;
+    forget(ws);
     closeQuietly(ws);
     if (ws.terminate === undefined || ws.readyState === ReadyState.closed) return;
     // `ws` alone would wait 30 s for a peer that does not answer.
@@ -175,6 +181,11 @@ export class WebSocketConnection extends Connection {
     if (isEmitting(ws)) ws.once('close', cancel);
     else ws.onclose = cancel;
   }
+}
+
+/** Its listeners stay, and hear nothing any more: an error that nobody listens to would end the process. */
+function forget(ws: WebSocketLike): void {
+  if (isEmitting(ws)) ws[connectionOf] = undefined;
 }
 
 /** `ws` refuses a frame over its `maxPayload` itself; that is a matter of the session, not of this connection. */
