@@ -47,8 +47,6 @@ export abstract class ClientTransport extends Transport<SettledClientOptions> {
     super(clientId ?? `client-${settled.clock.id()}`, settled);
     const { queue } = this;
     this.#environment = this.environmentFor({
-      ...this.sharedEvents(),
-      ...noServerEvents,
       onBackoffElapsed: (session) => queue.post(session, this.#backoffElapsed, undefined),
       // Not posted to the session: a connection that comes too late must be closed, not dropped.
       onDialed: (session, connection) => queue.run(() => this.#dialed(session, connection)),
@@ -58,6 +56,9 @@ export abstract class ClientTransport extends Transport<SettledClientOptions> {
       onHandshakeFrame: (session, frame) => queue.post(session, this.#handshakeFrame, frame),
       onHandshakeTimeout: (session) => queue.post(session, this.#handshakeTimeout, undefined),
       onSettled: (session) => queue.post(session, this.#settled, undefined),
+      // Behind the others: see settleClientOptions.
+      ...this.sharedEvents(),
+      ...noServerEvents,
     });
   }
 

@@ -31,7 +31,7 @@ export abstract class Connection {
   /** What a handshake validator sees of it. */
   get info(): ConnectionInfo {
     if (typeof this.#details === 'function') this.#details = this.#details();
-    return { ...this.#details, transport: this.#kind };
+    return { transport: this.#kind, ...this.#details };
   }
 
   /** Nobody will ask for it any more: headers weigh more than the rest of a session. */

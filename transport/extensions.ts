@@ -159,7 +159,8 @@ export function parseOffer(extensions: unknown): ParsedExtensions<ExtensionOffer
   if (extensions['resume'] === undefined) return { ok: true, value: offer };
   const resume = parseResumeOffer(extensions['resume']);
   if (!resume.ok) return resume;
-  return { ok: true, value: { ...offer, resume: resume.value } };
+  offer.resume = resume.value;
+  return { ok: true, value: offer };
 }
 
 /** Reads what a server accepted. */
@@ -200,14 +201,13 @@ export function offerOf(
   { extensions, readableHighWaterBytes: windowBytes }: SettledTransportOptions,
   resume: ResumeOffer | undefined,
 ): ExtensionOffer | undefined {
-  const offer: ExtensionOffer = {
-    ...(extensions.heartbeat ? { heartbeat: {} } : {}),
-    ...(extensions.deadline ? { deadline: {} } : {}),
-    ...(extensions.compact ? { compact: {} } : {}),
-    ...(extensions.compact && extensions.credit ? { credit: { windowBytes } } : {}),
-    ...(extensions.idempotency ? { idempotency: {} } : {}),
-    ...(extensions.resume && resume !== undefined ? { resume } : {}),
-  };
+  const offer: ExtensionOffer = {};
+  if (extensions.heartbeat) offer.heartbeat = {};
+  if (extensions.deadline) offer.deadline = {};
+  if (extensions.compact) offer.compact = {};
+  if (extensions.compact && extensions.credit) offer.credit = { windowBytes };
+  if (extensions.idempotency) offer.idempotency = {};
+  if (extensions.resume && resume !== undefined) offer.resume = resume;
   return Object.keys(offer).length === 0 ? undefined : offer;
 }
 
@@ -228,14 +228,16 @@ export function acceptedOf(
   const { extensions, heartbeatIntervalMs: intervalMs, heartbeatsUntilDead: misses } = options;
   const { readableHighWaterBytes: windowBytes } = options;
   const isCompact = offer.compact !== undefined && extensions.compact;
-  return {
-    ...(offer.heartbeat !== undefined && extensions.heartbeat ? { heartbeat: { intervalMs, misses } } : {}),
-    ...(offer.deadline !== undefined && extensions.deadline ? { deadline: SPOKEN } : {}),
-    ...(isCompact ? { compact: SPOKEN } : {}),
-    ...(isCompact && offer.credit !== undefined && extensions.credit ? { credit: { windowBytes } } : {}),
-    ...(offer.idempotency !== undefined && extensions.idempotency && idempotency !== undefined ? { idempotency } : {}),
-    ...(offer.resume !== undefined && extensions.resume ? { resume } : {}),
-  };
+  const accepted: AcceptedExtensions = {};
+  if (offer.heartbeat !== undefined && extensions.heartbeat) accepted.heartbeat = { intervalMs, misses };
+  if (offer.deadline !== undefined && extensions.deadline) accepted.deadline = SPOKEN;
+  if (isCompact) accepted.compact = SPOKEN;
+  if (isCompact && offer.credit !== undefined && extensions.credit) accepted.credit = { windowBytes };
+  if (offer.idempotency !== undefined && extensions.idempotency && idempotency !== undefined) {
+    accepted.idempotency = idempotency;
+  }
+  if (offer.resume !== undefined && extensions.resume) accepted.resume = resume;
+  return accepted;
 }
 
 /** What a server accepted of what it was offered; it cannot accept anything else. */
@@ -245,14 +247,14 @@ export function onlyOffered(
 ): AcceptedExtensions | undefined {
   if (accepted === undefined || !Object.values(extensions).includes(true)) return undefined;
   const isCompact = extensions.compact && accepted.compact !== undefined;
-  return {
-    ...(extensions.heartbeat && accepted.heartbeat !== undefined ? { heartbeat: accepted.heartbeat } : {}),
-    ...(extensions.deadline && accepted.deadline !== undefined ? { deadline: {} } : {}),
-    ...(isCompact ? { compact: {} } : {}),
-    ...(isCompact && extensions.credit && accepted.credit !== undefined ? { credit: accepted.credit } : {}),
-    ...(extensions.idempotency && accepted.idempotency !== undefined ? { idempotency: accepted.idempotency } : {}),
-    ...(extensions.resume && accepted.resume !== undefined ? { resume: accepted.resume } : {}),
-  };
+  const only: AcceptedExtensions = {};
+  if (extensions.heartbeat && accepted.heartbeat !== undefined) only.heartbeat = accepted.heartbeat;
+  if (extensions.deadline && accepted.deadline !== undefined) only.deadline = SPOKEN;
+  if (isCompact) only.compact = SPOKEN;
+  if (isCompact && extensions.credit && accepted.credit !== undefined) only.credit = accepted.credit;
+  if (extensions.idempotency && accepted.idempotency !== undefined) only.idempotency = accepted.idempotency;
+  if (extensions.resume && accepted.resume !== undefined) only.resume = accepted.resume;
+  return only;
 }
 
 /** True if two answers agree on everything that holds for a whole session. */

@@ -61,8 +61,6 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     this.#index = new ClientIndex(this.options.duplicateClient === 'coexist');
     this.#replaced = new Replaced(this.wheel, this.options.sessionDisconnectGraceMs);
     this.#environment = this.environmentFor({
-      ...this.sharedEvents(),
-      ...noClientEvents,
       onPendingFrame: (pending, frame) => queue.post(pending, this.#pendingFrame, frame),
       onPendingClosed: (pending) =>
         queue.post(pending, this.#dropPending, 'the peer left before its handshake was done'),
@@ -74,6 +72,8 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
         ),
       onExpiryNear: (session) => queue.post(session, this.#askAgain, undefined),
       onRehandshakeOverdue: (session) => queue.post(session, this.#rehandshakeOverdue, undefined),
+      ...this.sharedEvents(),
+      ...noClientEvents,
     });
   }
 
@@ -174,7 +174,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     const first = readFirstFrame(frame, this.clientId, this.options);
     switch (first.kind) {
       case 'request':
-        return this.#validate({ ...first, pending });
+        return this.#validate({ pending, ...first });
       case 'refused':
         return this.#pending.reject(pending, first.codec, first.to, first.code, first.reason);
       case 'unreadable':
@@ -189,7 +189,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     const old = this.sessions.get(this.#index.keyOf(message.from, request.sessionId))?.core;
     const same = old?.id === request.sessionId ? old : undefined;
     const reason = same === undefined ? 'connect' : 'reconnect';
-    const peer = (): HandshakePeer => ({ ...pending.connection.info, reason });
+    const peer = (): HandshakePeer => ({ reason, ...pending.connection.info });
     judgeMetadata(this.#handshake, request.metadata, same?.metadata, message.from, peer, this.#wallNow, (verdict) => {
       // The peer may have gone, or the time may be over, while the validator was thinking: post drops what is consumed.
       if (verdict.kind === 'failed')
@@ -335,7 +335,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
         connectedTo: core.to,
       });
     }
-    const peer = (): HandshakePeer => ({ ...session.connection.info, reason: 'rehandshake' });
+    const peer = (): HandshakePeer => ({ reason: 'rehandshake', ...session.connection.info });
     judgeMetadata(this.#handshake, payload.metadata, core.metadata, core.to, peer, this.#wallNow, (verdict) => {
       if (verdict.kind === 'failed')
         this.log('error', 'a handshake validator failed', { sessionId: core.id, error: verdict.error });
