@@ -9,7 +9,9 @@ export interface WaitOptions {
 
 /** @throws {InvalidArgumentError} */
 export function checkTimeout({ timeoutMs = 0 }: WaitOptions): void {
-  if (!(timeoutMs >= 0)) throw new InvalidArgumentError(`expected timeoutMs of 0 or more, got ${timeoutMs}`);
+  if (!(typeof timeoutMs === 'number' && timeoutMs >= 0)) {
+    throw new InvalidArgumentError(`expected timeoutMs of 0 or more, got ${timeoutMs} (${typeof timeoutMs})`);
+  }
 }
 
 /**

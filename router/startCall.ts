@@ -61,8 +61,9 @@ function findLine({ transport, serverId, connectOnInvoke }: Caller, { offline }:
 
 function lineFor(caller: Caller, options: CallOptions): Line {
   const { signal, timeoutMs } = options;
-  if (timeoutMs !== undefined && !(timeoutMs >= 0)) {
-    throw new InvalidOptionsError(`timeoutMs must be a number from 0, got ${timeoutMs}`);
+  // A text would be compared as a number, and added as a text.
+  if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs >= 0)) {
+    throw new InvalidOptionsError(`timeoutMs must be a number from 0, got ${timeoutMs} (${typeof timeoutMs})`);
   }
   if (options.idempotencyKey !== undefined)
     throw new InvalidOptionsError('idempotencyKey is for an rpc: other calls cannot be repeated');

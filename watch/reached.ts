@@ -42,8 +42,10 @@ export class ReachedWaiters {
   /** Waits. An epoch other than the one that is seen may be the next: see {@link moveTo}. */
   wait(wanted: Position, options: ReachedOptions = {}): Promise<void> {
     const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
-    if (!(timeoutMs >= 0))
-      return Promise.reject(new InvalidArgumentError(`expected timeoutMs of 0 or more, got ${timeoutMs}`));
+    if (!(typeof timeoutMs === 'number' && timeoutMs >= 0)) {
+      const got = `${timeoutMs} (${typeof timeoutMs})`;
+      return Promise.reject(new InvalidArgumentError(`expected timeoutMs of 0 or more, got ${got}`));
+    }
     if (!isPosition(wanted)) return Promise.reject(noPosition(wanted));
     if (hasReached(this.#seen, wanted)) return Promise.resolve();
     if (this.#ended !== undefined) return Promise.reject(this.#ended);

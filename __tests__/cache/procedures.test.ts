@@ -127,9 +127,9 @@ describe('errors', () => {
   test('a timeout that is none is refused', async () => {
     await using chain = await Chain.create({ nodes: 2 });
     await expect(chain.leaf.get('a', { timeoutMs: -1 })).rejects.toThrow('expected timeoutMs of 0 or more, got -1');
-    const options = { timeoutMs: Number.NaN };
-    for (const refused of [chain.leaf.get('a', options), chain.leaf.invalidate('a', options)])
-      await expect(refused).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    for (const timeoutMs of [Number.NaN, '5' as never])
+      for (const refused of [chain.leaf.get('a', { timeoutMs }), chain.leaf.invalidate('a', { timeoutMs })])
+        await expect(refused).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
   test('a signal that outlives what it was given for is let go of', async () => {

@@ -100,7 +100,8 @@ describe('a topic', () => {
     await expect(topic.reached(at(1), { signal: controller.signal })).rejects.toMatchObject({
       code: 'REACHED_ABORTED',
     });
-    await expect(topic.reached(at(1), { timeoutMs: -1 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    for (const timeoutMs of [-1, '5' as never])
+      await expect(topic.reached(at(1), { timeoutMs })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     await clock.advance(50);
     await late;
     const byDefault = expect(topic.reached(at(1))).rejects.toMatchObject({ code: 'REACHED_TIMEOUT' });
