@@ -43,8 +43,8 @@ function staysAttached(onData: string, onClose: string): Patch {
 const deliversLate: readonly Patch[] = [
   {
     file: 'transport/connection.ts',
-    find: 'this.#receiver = undefined;\n    this.#early = undefined;\n    if (this.#ended) return;\n    this.#ended = true;\n    this.destroy();',
-    replace: 'this.#early = undefined;\n    if (this.#ended) return;\n    this.#ended = true;\n    this.destroy();',
+    find: 'this.#receiver = undefined;\n    this.#early = undefined;\n    if (this.#ended) return false;',
+    replace: 'this.#early = undefined;\n    if (this.#ended) return false;',
   },
   {
     file: 'transport/connection.ts',
