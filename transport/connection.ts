@@ -12,7 +12,7 @@ export type ConnectionDetails = Omit<ConnectionInfo, 'transport'>;
 
 /**
  * A byte pipe that carries whole frames in order, and comes and goes. An implementation calls {@link deliver} and
- * {@link ended}; it provides {@link send}, {@link destroy} and nothing else.
+ * {@link ended}; it must provide {@link send} and {@link destroy}, and may provide more of what is said of bytes, corks and {@link abort}.
  */
 export abstract class Connection {
   readonly #kind: ConnectionInfo['transport'];

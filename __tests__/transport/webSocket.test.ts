@@ -273,6 +273,44 @@ describe('a ws server of the application', () => {
     await new Promise((resolve) => wss.close(resolve));
   });
 
+  test.each([
+    { when: 'a peer is silent', closes: false },
+    { when: 'a goodbye was not answered', closes: true },
+  ])('whose WebSockets throw on being terminated, once $when, harms nobody', async ({ closes }) => {
+    const wss = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+    await new Promise((resolve) => wss.once('listening', resolve));
+    let attempts = 0;
+    wss.on('connection', (ws) => {
+      ws.terminate = () => {
+        attempts += 1;
+        throw new Error('not now');
+      };
+    });
+    const clock = new VirtualClock(turns);
+    const transport = new WebSocketServerTransport(wss, 'SERVER', { clock });
+    const events = new TransportEventLog(transport);
+    const errors: string[] = [];
+    transport.bindLogger((message) => errors.push(message), 'error');
+    const address = wss.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    const ws = new WebSocket(`ws://127.0.0.1:${port}`);
+    await new Promise((resolve) => ws.once('open', resolve));
+    const peer = new BarePeer(new WebSocketConnection(ws, clock), JsonCodec);
+    expect(await peer.handshake()).toMatchObject({ ok: true });
+    ws.pause();
+    if (closes) transport.close();
+    await clock.advance(60_000);
+    expect(attempts).toBe(1);
+    expect(errors).toEqual([]);
+    expect(events.ends).toHaveLength(1);
+    expect(transport.sessions.size).toBe(0);
+    expect(clock.pendingTimers).toBe(0);
+    transport.close();
+    ws.terminate();
+    for (const client of wss.clients) WebSocket.prototype.terminate.call(client);
+    await new Promise((resolve) => wss.close(resolve));
+  });
+
   test('a peer that does not answer the goodbye does not keep its socket', async () => {
     await using harness = await createHarness({ transport: 'ws', codec: JsonCodec });
     harness.holdsHandshakes = true;

@@ -168,7 +168,7 @@ export class WebSocketConnection extends Connection {
     const ws = this.#ws;
     if (ws.terminate === undefined) return this.destroy();
     forget(ws);
-    ws.terminate();
+    terminateQuietly(ws);
   }
 
   protected override destroy(): void {
@@ -177,7 +177,7 @@ export class WebSocketConnection extends Connection {
     closeQuietly(ws);
     if (ws.terminate === undefined || ws.readyState === ReadyState.closed) return;
     // `ws` alone would wait 30 s for a peer that does not answer.
-    const cancel = this.#clock.after(LINGER_MS, () => ws.terminate?.());
+    const cancel = this.#clock.after(LINGER_MS, () => terminateQuietly(ws));
     if (isEmitting(ws)) ws.once('close', cancel);
     else ws.onclose = cancel;
   }
@@ -186,6 +186,15 @@ export class WebSocketConnection extends Connection {
 /** Its listeners stay, and hear nothing any more: an error that nobody listens to would end the process. */
 function forget(ws: WebSocketLike): void {
   if (isEmitting(ws)) ws[connectionOf] = undefined;
+}
+
+/** Whoever made it may have a `terminate` of its own; one that throws must keep no session from going on. */
+function terminateQuietly(ws: WebSocketLike): void {
+  try {
+    ws.terminate?.();
+  } catch {
+    // Nothing else can be done to it.
+  }
 }
 
 /** `ws` refuses a frame over its `maxPayload` itself; that is a matter of the session, not of this connection. */
