@@ -3,7 +3,6 @@ import { obey } from '../load/commands.ts';
 import { inWaves } from '../load/waiting.ts';
 import { small, type Writing } from './application.ts';
 import { Arrivals } from './arrivals.ts';
-import { hold } from './ballast.ts';
 import { type Connected, libraryNamed, sides } from './library.ts';
 import { perSecond } from './perSecond.ts';
 import { medianOf } from './statistics.ts';
@@ -27,7 +26,6 @@ const events = new Arrivals();
 const onEvent = () => events.add();
 
 const commands = {
-  hold,
   /** Connects clients, each of which makes a call. */
   connect: ({ port, count }: { port: number; count: number }) =>
     inWaves(count, 50, async () => {

@@ -28,7 +28,7 @@ export async function measure(row: Row, names: readonly LibraryName[], effort: E
     return figures;
   }
   await withPairs(names, row, cores, async (pairs) => {
-    await eachOf(pairs, (pair) => row.measure(pair, effort.warmUpMs));
+    await eachOf(pairs, (pair) => row.measure(pair, effort.warmUpMs * (row.warmUpFactor ?? 1)));
     for (let i = 0; i < effort.repetitions; i++) await eachOf(inTurn(pairs, i), note);
   });
   return figures;
@@ -40,9 +40,8 @@ async function withPairs(
   cores: Cores,
   run: (pairs: readonly Pair[]) => Promise<void>,
 ): Promise<void> {
-  const pairs: Pair[] = [];
+  const pairs = await Promise.all(names.map((name) => Pair.start(name, cores, row.recovers === true)));
   try {
-    for (const name of names) pairs.push(await Pair.start(name, cores, row.recovers === true));
     await eachOf(pairs, row.prepare);
     await run(pairs);
     await eachOf(pairs, (pair) => pair.audit());

@@ -3,7 +3,6 @@ import { obey } from '../load/commands.ts';
 import { memory } from '../load/memory.ts';
 import { until } from '../load/waiting.ts';
 import { small } from './application.ts';
-import { hold } from './ballast.ts';
 import { libraryNamed, sides } from './library.ts';
 import { countSockets, socketBytes } from './sockets.ts';
 
@@ -11,7 +10,6 @@ countSockets();
 const { server } = await sides[libraryNamed(process.argv[2])].server();
 
 const commands = {
-  hold,
   listen: ({ recovers }: { recovers: boolean }) => server.listen(recovers),
   rss: async () => (await memory({ collected: false })).rss,
   socketBytes,

@@ -1,7 +1,8 @@
 import { type Client, createClient } from 'holdfast';
 import type { ClientTransportOptions } from 'holdfast/transport';
 import { WebSocketClientTransport } from 'holdfast/transport/ws/client';
-import { WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
+import { openWebSocket } from '#default-websocket';
 import { Gate } from '../gate.ts';
 import type { Cut, Spoken } from '../library.ts';
 import { spokenIn } from './extensions.ts';
@@ -25,7 +26,8 @@ export function dial(
   const gate = new Gate(port);
   let opened: () => void = () => undefined;
   const open = () => {
-    const ws = new WebSocket(`ws://127.0.0.1:${port}`, { perMessageDeflate: false, createConnection: gate.connect });
+    // As `connect` does.
+    const ws = openWebSocket(`ws://127.0.0.1:${port}`, { createConnection: gate.connect });
     ws.once('open', () => opened());
     onDial(ws);
     return ws;
