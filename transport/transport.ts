@@ -14,6 +14,7 @@ import type { SessionConnected } from './session/SessionConnected.ts';
 import type { SessionHandshaking } from './session/SessionHandshaking.ts';
 import { connectedToNoConnection, type Session } from './session/transitions.ts';
 import { TurnEnd } from './session/turnEnd.ts';
+import { VerdictQueue } from './session/verdictQueue.ts';
 import type { SessionEnd, StreamOpener } from './stream.ts';
 import { createTelemetry, type Telemetry } from './telemetry.ts';
 import { TimerWheel } from './wheel.ts';
@@ -34,6 +35,7 @@ export abstract class Transport<O extends SettledTransportOptions = SettledTrans
   readonly #logger = new BoundLogger();
   protected readonly queue: EventQueue;
   readonly #flushes: TurnEnd;
+  readonly #verdicts: VerdictQueue;
   protected readonly wheel: TimerWheel;
   #status: 'open' | 'closed' = 'open';
 
@@ -45,6 +47,7 @@ export abstract class Transport<O extends SettledTransportOptions = SettledTrans
     const onError = (error: unknown) => this.log('error', 'internal error', { error });
     this.queue = new EventQueue(onError);
     this.#flushes = new TurnEnd(onError);
+    this.#verdicts = new VerdictQueue(this.clock, onError);
     this.#events = new EventDispatcher((message, fields) => this.log('error', message, fields));
     const shortest = Math.min(options.heartbeatIntervalMs, options.handshakeTimeoutMs);
     this.wheel = new TimerWheel(this.clock, Math.min(MAX_SLOT_MS, Math.max(MIN_SLOT_MS, shortest / 10)), onError);
@@ -118,6 +121,7 @@ export abstract class Transport<O extends SettledTransportOptions = SettledTrans
       wheel,
       queue,
       flushes: this.#flushes,
+      verdicts: this.#verdicts,
       logger: this.#logger,
       telemetry,
       opener: () => this.opener(),

@@ -60,9 +60,9 @@ const deliversLate: readonly Patch[] = [
 
 /** A verdict of silence that does not wait until what has arrived was read. */
 const judgesAtOnce: Patch = {
-  file: heartbeat,
-  find: 'this.#cancelVerdict = this.hooks.clock.afterIo(() => {',
-  replace: 'this.#cancelVerdict = this.hooks.clock.after(0, () => {',
+  file: 'transport/session/verdictQueue.ts',
+  find: 'this.#cancelTurn = this.#clock.afterIo(this.#turn);',
+  replace: 'this.#cancelTurn = this.#clock.after(0, this.#turn);',
 };
 
 /** Every bug that a session layer is known for, then others of this one. */

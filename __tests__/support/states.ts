@@ -16,6 +16,7 @@ import type { SessionNoConnection } from '../../transport/session/SessionNoConne
 import type { SessionWaitingForHandshake } from '../../transport/session/SessionWaitingForHandshake.ts';
 import * as transitions from '../../transport/session/transitions.ts';
 import { TurnEnd } from '../../transport/session/turnEnd.ts';
+import { VerdictQueue } from '../../transport/session/verdictQueue.ts';
 import { NO_SPAN, noTelemetry } from '../../transport/telemetry.ts';
 import { TimerWheel } from '../../transport/wheel.ts';
 
@@ -67,6 +68,7 @@ export class StateBench {
       wheel,
       queue: this.queue,
       flushes: new TurnEnd(() => undefined),
+      verdicts: new VerdictQueue(this.clock, () => undefined),
       logger: new BoundLogger(),
       telemetry: noTelemetry,
       opener: () => undefined,

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { VirtualClock } from '../../testUtil/virtualClock.ts';
 import { Watchdog } from '../../transport/session/heartbeat.ts';
+import { VerdictQueue } from '../../transport/session/verdictQueue.ts';
 import { TimerWheel } from '../../transport/wheel.ts';
 
 const INTERVAL_MS = 1_000;
@@ -15,7 +16,7 @@ async function verdictsOver(seconds: number, bytesPerSecond: number): Promise<nu
   const wheel = new TimerWheel(clock, 10, () => undefined);
   const watchdog = new Watchdog(
     {
-      clock,
+      verdicts: new VerdictQueue(clock, () => undefined),
       beat: () => false,
       bytesRead: () => Math.floor(((clock.now() - startedAt) / 1_000) * bytesPerSecond),
       onSilent: () => {

@@ -1,4 +1,3 @@
-import type { Clock } from '../clock.ts';
 import { FrameFlags } from '../compactLayout.ts';
 import type { Connection, ConnectionReceiver } from '../connection.ts';
 import { FrameTooLargeError } from '../errors.ts';
@@ -9,6 +8,7 @@ import { Beat, type Liveness, type LivenessHooks, Watchdog } from './heartbeat.t
 import { ReceivingHalf, type Role } from './ReceivingHalf.ts';
 import { createHandle } from './revocable.ts';
 import { verdictAfter } from './verdict.ts';
+import type { VerdictQueue } from './verdictQueue.ts';
 
 /** River's clients give up after two of their own seconds without a beat. */
 const RIVER_BEAT_MS = 1_000;
@@ -83,8 +83,8 @@ export class SessionConnected extends ReceivingHalf implements ConnectionReceive
     else owner.onConnectionClosed(this.handle, error);
   }
 
-  get clock(): Clock {
-    return this.core.env.clock;
+  get verdicts(): VerdictQueue {
+    return this.core.env.verdicts;
   }
 
   bytesRead(): number | undefined {

@@ -8,6 +8,7 @@ import type { Telemetry } from '../telemetry.ts';
 import type { TimerWheel } from '../wheel.ts';
 import type { SessionOwner } from './owner.ts';
 import type { TurnEnd } from './turnEnd.ts';
+import type { VerdictQueue } from './verdictQueue.ts';
 
 /** What all sessions of one transport share. */
 export interface SessionEnvironment {
@@ -19,6 +20,8 @@ export interface SessionEnvironment {
   readonly queue: { readonly hasWaiting: boolean };
   /** What this turn's sessions have to send. */
   readonly flushes: TurnEnd;
+  /** On peers that were not heard. */
+  readonly verdicts: VerdictQueue;
   readonly logger: Logger;
   readonly telemetry: Telemetry;
   /** Server: who gets messages that no open stream waits for. */

@@ -1,9 +1,10 @@
 import type { CancelTimer, Clock } from '../clock.ts';
 import { type TimerWheel, WheelEntry } from '../wheel.ts';
+import type { VerdictQueue } from './verdictQueue.ts';
 
 /** What liveness needs of its session. */
 export interface LivenessHooks {
-  readonly clock: Clock;
+  readonly verdicts: VerdictQueue;
   /** Sends one beat. False if it could not leave. */
   beat(): boolean;
   /** Bytes that the connection has read, parts of frames included; undefined where nobody can tell. */
@@ -66,7 +67,7 @@ export abstract class Liveness extends WheelEntry {
     this.#heard = false;
     if (this.#misses >= this.#limit) {
       this.#cancelVerdict?.();
-      this.#cancelVerdict = this.hooks.clock.afterIo(() => {
+      this.#cancelVerdict = this.hooks.verdicts.add(() => {
         this.#listenForParts();
         if (this.#misses >= this.#limit) this.hooks.onSilent();
       });

@@ -7,9 +7,9 @@ import type { SessionEnvironment } from './environment.ts';
  * the time of one handshake more, and every verdict waits until what has already arrived was read.
  */
 export function verdictAfter(env: SessionEnvironment, ms: number, onVerdict: () => void): CancelTimer {
-  const { clock, wheel, options } = env;
+  const { verdicts, wheel, options } = env;
   const judge = (): void => {
-    cancel = clock.afterIo(onVerdict);
+    cancel = verdicts.add(onVerdict);
   };
   let cancel = wheel.after(Math.max(0, ms), (lateMs) => {
     // Once: where every timer is late, as in a background tab, there would be no end to it.

@@ -1,0 +1,124 @@
+import { expect, test } from 'vitest';
+import type { Clock } from '../../transport/clock.ts';
+import { systemClock } from '../../transport/clock.ts';
+import { VerdictQueue } from '../../transport/session/verdictQueue.ts';
+
+/** A clock whose time and turns are the test's. */
+function setup() {
+  let now = 0;
+  let turns: (() => void)[] = [];
+  const errors: unknown[] = [];
+  const heard: string[] = [];
+  const clock: Clock = {
+    ...systemClock,
+    now: () => now,
+    afterIo(fn) {
+      turns.push(fn);
+      return () => {
+        turns = turns.filter((other) => other !== fn);
+      };
+    },
+  };
+  const queue = new VerdictQueue(clock, (error) => errors.push(error));
+  return {
+    queue,
+    errors,
+    heard,
+    /** A verdict that takes so long. */
+    taking: (ms: number, name: string) => () => {
+      heard.push(name);
+      now += ms;
+    },
+    /** What was asked for is the loop's next turn. */
+    turn() {
+      const due = turns;
+      turns = [];
+      for (const fn of due) fn();
+      return heard.splice(0);
+    },
+    get askedFor() {
+      return turns.length;
+    },
+  };
+}
+
+test('verdicts that take no time come together, in order, and nothing is asked for afterwards', () => {
+  const t = setup();
+  for (const name of ['first', 'a', 'b', 'c']) t.queue.add(t.taking(0, name));
+  expect(t.turn()).toEqual(['first']);
+  expect(t.turn()).toEqual(['a', 'b', 'c']);
+  expect(t.askedFor).toBe(0);
+});
+
+test('once a turn has taken its time the others wait for the next, and none is lost', () => {
+  const t = setup();
+  for (const name of ['first', 'a', 'b', 'c', 'd']) t.queue.add(t.taking(0.15, name));
+  expect(t.turn()).toEqual(['first']);
+  expect(t.turn()).toEqual(['a', 'b']);
+  expect(t.askedFor).toBe(1);
+  expect(t.turn()).toEqual(['c', 'd']);
+  expect(t.askedFor).toBe(0);
+});
+
+test('a verdict that takes longer than a turn is alone in it', () => {
+  const t = setup();
+  for (const name of ['a', 'b']) t.queue.add(t.taking(50, name));
+  expect(t.turn()).toEqual(['a']);
+  expect(t.turn()).toEqual(['b']);
+});
+
+test('who comes after a turn was asked for waits for one of its own: what had arrived for it was not read yet', () => {
+  const t = setup();
+  t.queue.add(t.taking(0, 'a'));
+  t.queue.add(t.taking(0, 'b'));
+  expect(t.turn()).toEqual(['a']);
+  expect(t.turn()).toEqual(['b']);
+  t.queue.add(() => t.queue.add(t.taking(0, 'd')));
+  expect(t.turn()).toEqual([]);
+  expect(t.turn()).toEqual(['d']);
+  expect(t.askedFor).toBe(0);
+});
+
+test('a cancelled verdict does not come; with the last one the turn is given back', () => {
+  const t = setup();
+  const cancel = t.queue.add(t.taking(0, 'a'));
+  const cancelOther = t.queue.add(t.taking(0, 'b'));
+  cancel();
+  cancel();
+  expect(t.askedFor).toBe(1);
+  cancelOther();
+  expect(t.askedFor).toBe(0);
+  expect(t.turn()).toEqual([]);
+  t.queue.add(t.taking(0, 'c'));
+  expect(t.turn()).toEqual(['c']);
+  cancelOther();
+  expect(t.askedFor).toBe(0);
+});
+
+test('a verdict may cancel those behind it, and add others', () => {
+  const t = setup();
+  const cancels: (() => void)[] = [];
+  t.queue.add(t.taking(0, 'first'));
+  t.queue.add(() => {
+    for (const cancel of cancels) cancel();
+    t.queue.add(t.taking(0, 'd'));
+  });
+  for (const name of ['b', 'c']) cancels.push(t.queue.add(t.taking(0, name)));
+  expect(t.turn()).toEqual(['first']);
+  expect(t.turn()).toEqual([]);
+  expect(t.askedFor).toBe(1);
+  expect(t.turn()).toEqual(['d']);
+  expect(t.askedFor).toBe(0);
+});
+
+test('a verdict that throws is reported, and those behind it come', () => {
+  const t = setup();
+  const failure = new Error('planned');
+  t.queue.add(() => {
+    throw failure;
+  });
+  t.queue.add(t.taking(0, 'b'));
+  t.turn();
+  expect(t.turn()).toEqual(['b']);
+  expect(t.errors).toEqual([failure]);
+});

@@ -1,0 +1,80 @@
+import type { CancelTimer, Clock } from '../clock.ts';
+
+/** Once so much time of a turn of the loop is spent, further verdicts wait for the next. */
+const TURN_MS = 0.2;
+
+interface Waiting {
+  /** Undefined: called, or cancelled. */
+  onVerdict: (() => void) | undefined;
+}
+
+/**
+ * Verdicts on peers that were not heard. Each is called once what had arrived before was read, and few in one turn of the loop:
+ * a network that goes away takes many peers with it, and whoever is left need not wait until all of those were seen off.
+ */
+export class VerdictQueue {
+  readonly #clock: Clock;
+  readonly #onError: (error: unknown) => void;
+  readonly #waiting: Waiting[] = [];
+  #live = 0;
+  /** So many came before the turn was asked for; the others wait for the one after it. */
+  #due = 0;
+  #cancelTurn: CancelTimer | undefined;
+  #isInTurn = false;
+
+  constructor(clock: Clock, onError: (error: unknown) => void) {
+    this.#clock = clock;
+    this.#onError = onError;
+  }
+
+  add(onVerdict: () => void): CancelTimer {
+    const one: Waiting = { onVerdict };
+    this.#waiting.push(one);
+    this.#live += 1;
+    this.#askForTurn();
+    return () => {
+      if (one.onVerdict === undefined) return;
+      one.onVerdict = undefined;
+      this.#live -= 1;
+      if (!this.#isInTurn) this.#rest();
+    };
+  }
+
+  #askForTurn(): void {
+    if (this.#isInTurn || this.#cancelTurn !== undefined) return;
+    this.#due = this.#waiting.length;
+    this.#cancelTurn = this.#clock.afterIo(this.#turn);
+  }
+
+  /** Where nobody waits, nothing is asked for. */
+  #rest(): void {
+    if (this.#live > 0) return;
+    this.#waiting.length = 0;
+    this.#cancelTurn?.();
+    this.#cancelTurn = undefined;
+  }
+
+  readonly #turn = (): void => {
+    this.#cancelTurn = undefined;
+    this.#isInTurn = true;
+    const until = this.#clock.now() + TURN_MS;
+    let seen = 0;
+    while (seen < this.#due && this.#clock.now() <= until) this.#call(this.#waiting[seen++]);
+    this.#waiting.splice(0, seen);
+    this.#isInTurn = false;
+    if (this.#live > 0) this.#askForTurn();
+    else this.#rest();
+  };
+
+  #call(one: Waiting | undefined): void {
+    const onVerdict = one?.onVerdict;
+    if (one === undefined || onVerdict === undefined) return;
+    one.onVerdict = undefined;
+    this.#live -= 1;
+    try {
+      onVerdict();
+    } catch (error) {
+      this.#onError(error);
+    }
+  }
+}
