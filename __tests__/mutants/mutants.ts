@@ -58,7 +58,7 @@ const deliversLate: readonly Patch[] = [
   },
 ];
 
-/** A verdict of silence that does not wait until what has arrived was read. */
+/** Verdicts, that of silence among them, that do not wait until what has arrived was read. */
 const judgesAtOnce: Patch = {
   file: 'transport/session/verdictQueue.ts',
   find: 'this.#cancelTurn = this.#clock.afterIo(this.#turn);',

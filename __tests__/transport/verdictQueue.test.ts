@@ -67,6 +67,17 @@ test('a verdict that takes longer than a turn is alone in it', () => {
   expect(t.turn()).toEqual(['b']);
 });
 
+test('however many there are, and however long each takes, a turn sees a share of them off', () => {
+  const t = setup();
+  for (let i = 0; i < 1_000; i++) t.queue.add(t.taking(5, `${i}`));
+  let turns = 0;
+  for (let seen = 0; seen < 1_000; seen += t.turn().length) turns += 1;
+  // 15/16 of them are left after each turn: of 1,000 fewer than 16 after 65, one a turn from then on.
+  expect(turns).toBeGreaterThan(16);
+  expect(turns).toBeLessThan(90);
+  expect(t.askedFor).toBe(0);
+});
+
 test('who comes after a turn was asked for waits for one of its own: what had arrived for it was not read yet', () => {
   const t = setup();
   t.queue.add(t.taking(0, 'a'));

@@ -66,8 +66,8 @@ export abstract class Liveness extends WheelEntry {
     if (!this.#heard && !late && this.expectsAnswer) this.#misses += 1;
     this.#heard = false;
     if (this.#misses >= this.#limit) {
-      this.#cancelVerdict?.();
-      this.#cancelVerdict = this.hooks.verdicts.add(() => {
+      this.#cancelVerdict ??= this.hooks.verdicts.add(() => {
+        this.#cancelVerdict = undefined;
         this.#listenForParts();
         if (this.#misses >= this.#limit) this.hooks.onSilent();
       });

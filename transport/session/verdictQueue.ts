@@ -1,7 +1,9 @@
 import type { CancelTimer, Clock } from '../clock.ts';
 
-/** Once so much time of a turn of the loop is spent, further verdicts wait for the next. */
+/** Once verdicts have kept the loop for so long, further ones wait for another turn. */
 const TURN_MS = 0.2;
+/** But not more than so many times as many as have had theirs: however many come at once, they take a bounded number of turns. */
+const SHARES = 16;
 
 interface Waiting {
   /** Undefined: called, or cancelled. */
@@ -10,14 +12,17 @@ interface Waiting {
 
 /**
  * Verdicts on peers that were not heard. Each is called once what had arrived before was read, and few in one turn of the loop:
- * a network that goes away takes many peers with it, and whoever is left need not wait until all of those were seen off.
+ * many peers fall silent at once, and whoever is left need not wait until all of those were seen off.
  */
 export class VerdictQueue {
   readonly #clock: Clock;
   readonly #onError: (error: unknown) => void;
   readonly #waiting: Waiting[] = [];
   #live = 0;
-  /** So many came before the turn was asked for; the others wait for the one after it. */
+  /**
+   * So many came before the turn was asked for, and have their turn in it. The others, of which those that came with the first are some,
+   * wait for the one after it: only then has everything been read that had arrived for them.
+   */
   #due = 0;
   #cancelTurn: CancelTimer | undefined;
   #isInTurn = false;
@@ -58,8 +63,9 @@ export class VerdictQueue {
     this.#cancelTurn = undefined;
     this.#isInTurn = true;
     const until = this.#clock.now() + TURN_MS;
+    const least = this.#due / SHARES;
     let seen = 0;
-    while (seen < this.#due && this.#clock.now() <= until) this.#call(this.#waiting[seen++]);
+    while (seen < this.#due && (seen < least || this.#clock.now() <= until)) this.#call(this.#waiting[seen++]);
     this.#waiting.splice(0, seen);
     this.#isInTurn = false;
     if (this.#live > 0) this.#askForTurn();

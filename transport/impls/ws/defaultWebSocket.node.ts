@@ -4,6 +4,7 @@ import { type ClientOptions, WebSocket } from 'ws';
  * Whether frames to `url` pass anybody who can read them before the server has them. RFC 6455, 10.3, has a client mask what it
  * sends lest a proxy that does not know WebSockets take bytes of an application for a request of HTTP. Within TLS there is no such
  * proxy, nor on a loopback interface or a Unix socket, and a mask costs more than all else that is done with a large message.
+ * SECURITY.md, "Masking", says what this deviates from.
  */
 export function isReadOnTheWay(url: string): boolean {
   const { protocol, hostname } = new URL(url);
