@@ -22,7 +22,8 @@ const LARGE_BYTES = 4096;
  */
 export class MsgpackReader implements FrameDecoder {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  /** Made when it is first needed: most messages are of texts and small integers, and each view costs as much as reading one of those. */
+  #dataView: DataView | undefined;
   #at = 0;
   #end: number;
   /** Where the frame ends, if its memory is given away; otherwise no place in it. */
@@ -30,11 +31,15 @@ export class MsgpackReader implements FrameDecoder {
 
   /** @param isGivenAway whether nobody else uses the memory of `bytes`, now or later */
   constructor(bytes: Uint8Array, isGivenAway = false) {
-    // Not a Buffer, whose `slice` would share the frame's memory.
-    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#bytes = bytes;
     this.#end = bytes.byteLength;
     this.#ownEnd = isGivenAway && bytes.byteLength === bytes.buffer.byteLength ? bytes.byteLength : -1;
+  }
+
+  get #view(): DataView {
+    const { buffer, byteOffset, byteLength } = this.#bytes;
+    this.#dataView ??= new DataView(buffer, byteOffset, byteLength);
+    return this.#dataView;
   }
 
   read(start: number, end: number): unknown {
@@ -62,11 +67,12 @@ export class MsgpackReader implements FrameDecoder {
   }
 
   #uint8(): number {
-    return this.#view.getUint8(this.#take(1));
+    return this.#bytes[this.#take(1)] ?? 0; // in bounds, which the compiler does not see
   }
 
   #uint16(): number {
-    return this.#view.getUint16(this.#take(2));
+    const start = this.#take(2);
+    return ((this.#bytes[start] ?? 0) << 8) | (this.#bytes[start + 1] ?? 0);
   }
 
   #uint32(): number {
@@ -202,7 +208,10 @@ export class MsgpackReader implements FrameDecoder {
 
   #binary(length: number): Uint8Array {
     const start = this.#take(length);
-    return this.#mayKeepFrame(length) ? this.#bytes.subarray(start, this.#at) : this.#bytes.slice(start, this.#at);
+    const { buffer, byteOffset } = this.#bytes;
+    // Not a Buffer, whose `slice` would share the frame's memory.
+    const bytes = new Uint8Array(buffer, byteOffset + start, length);
+    return this.#mayKeepFrame(length) ? bytes : bytes.slice();
   }
 
   /**
