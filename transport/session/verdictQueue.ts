@@ -2,7 +2,7 @@ import type { CancelTimer, Clock } from '../clock.ts';
 
 /** Once verdicts have kept the loop for so long, further ones wait for another turn. */
 const TURN_MS = 0.2;
-/** But not more than so many times as many as have had theirs: however many come at once, they take a bounded number of turns. */
+/** But a turn sees off one in so many at least, however long that takes: whoever fell silent is not kept by a busy loop. */
 const SHARES = 16;
 
 interface Waiting {
