@@ -317,6 +317,18 @@ describe.each(codecs)('$name', (codec) => {
     expect(bytes).toStrictEqual(Uint8Array.of(1, 2, 3));
   });
 
+  test('a key is read as what it says, also where its memory said something else before', () => {
+    const read = (memory: Buffer, key: string) => {
+      memory.set(codec.toBuffer({ [key]: 1 }));
+      return Object.keys(codec.fromBuffer(memory) as object);
+    };
+    // As long, and equal at the first, middle and last letter: whoever remembers keys by those has them in one place.
+    const memory = Buffer.alloc(codec.toBuffer({ axbxc: 1 }).length);
+    expect(read(memory, 'axbxc')).toEqual(['axbxc']);
+    expect(read(memory, 'aybyc')).toEqual(['aybyc']);
+    expect(read(memory, 'axbxc')).toEqual(['axbxc']);
+  });
+
   test('frames are plain Uint8Arrays that later frames do not overwrite', () => {
     const values = Array.from({ length: 300 }, (_, index) => ({
       index,

@@ -36,8 +36,7 @@ export class KeyCache {
   /** Keeps a copy of the bytes with their text, and returns the text. */
   add(bytes: Uint8Array, start: number, length: number, text: string): string {
     // Not `slice`, which shares the memory where the bytes are a Buffer.
-    const copy = new Uint8Array(length);
-    for (let index = 0; index < length; index++) copy[index] = bytes[start + index] ?? 0;
+    const copy = new Uint8Array(bytes.subarray(start, start + length));
     this.#slots[this.#slotOf(bytes, start, length)] = { bytes: copy, text };
     return text;
   }
