@@ -1,5 +1,5 @@
 /**
- * Ours against plain `ws` in under a minute: prints the ratios with their targets, and fails if one is missed. Needs
+ * Ours against plain `ws` in about a minute, its build included: prints the ratios with their targets, and fails if one is missed. Needs
  * nothing that the library does not have. Run it with `npm run bench:quick`.
  */
 import { plainGrid } from '../load/table.ts';
