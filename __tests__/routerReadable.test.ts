@@ -27,11 +27,12 @@ describe('a readable', () => {
   test('answers several questions at once in the order they were asked', async () => {
     const queue = filled();
     const iterator = queue[Symbol.asyncIterator]();
-    const answers = [iterator.next(), iterator.next(), iterator.next()];
+    const answers = [iterator.next(), iterator.next(), iterator.next(), iterator.next()];
     queue.push(Ok(1));
     queue.push(Ok(2));
     queue.close();
-    expect(await Promise.all(answers)).toEqual([{ done: false, value: Ok(1) }, { done: false, value: Ok(2) }, done]);
+    const [first, second] = [1, 2].map((n) => ({ done: false, value: Ok(n) }));
+    expect(await Promise.all(answers)).toEqual([first, second, done, done]);
     expect(await iterator.next()).toEqual(done);
   });
 
@@ -102,6 +103,21 @@ describe('breaking a readable', () => {
     queue.close();
     queue.break();
     expect(await iterator.next()).toEqual(done);
+  });
+
+  test('by the iterator’s own return is no error, whoever asks on', async () => {
+    const queue = filled(1, 2);
+    const iterator = queue[Symbol.asyncIterator]();
+    await iterator.next();
+    const waiting = filled()[Symbol.asyncIterator]();
+    const asked = waiting.next();
+    expect(await Promise.all([iterator.return(), waiting.return()])).toEqual([done, done]);
+    // It had asked before it left.
+    expect([await iterator.next(), await asked, await waiting.next()]).toEqual([
+      done,
+      { done: false, value: broken },
+      done,
+    ]);
   });
 
   test('happens when a loop is left early, and is no error there', async () => {

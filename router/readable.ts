@@ -38,6 +38,8 @@ export interface Readable<T, E> {
   isReadable(): boolean;
 }
 
+type Reader<T, E> = (item: IteratorResult<ReadableResult<T, E>, undefined>) => void;
+
 const COMPACT_FROM = 1024;
 
 /** A {@link Readable} and its other end. Values wait here until somebody reads them. */
@@ -46,7 +48,9 @@ export class ReadableQueue<T, E> implements Readable<T, E> {
   /** What the items cost, one each. */
   #costs: number[] = [];
   #head = 0;
-  #waiting: ((item: IteratorResult<ReadableResult<T, E>, undefined>) => void)[] = [];
+  /** A reader that waits, and those who asked for more before it had its answer. */
+  #reader: Reader<T, E> | undefined;
+  #furtherReaders: Reader<T, E>[] | undefined;
   #state: 'open' | 'closed' | 'broken' = 'open';
   #locked = false;
   /** Broken before its end: whoever reads on is told so once. */
@@ -66,14 +70,7 @@ export class ReadableQueue<T, E> implements Readable<T, E> {
   [Symbol.asyncIterator](): ReadableIterator<T, E> {
     if (this.#locked) throw new ReadableLockedError();
     this.#locked = true;
-    return {
-      next: () => this.#next(),
-      return: () => {
-        this.break();
-        this.#owesBrokenError = false; // the reader has left by itself
-        return Promise.resolve({ done: true, value: undefined });
-      },
-    };
+    return new QueueIterator(this);
   }
 
   async collect(): Promise<ReadableResult<T, E>[]> {
@@ -108,8 +105,9 @@ export class ReadableQueue<T, E> implements Readable<T, E> {
    */
   push(result: Result<T, E>, cost = 0): boolean {
     if (this.#state !== 'open') return false;
-    const reader = this.#waiting.shift();
+    const reader = this.#reader;
     if (reader !== undefined) {
+      this.#reader = this.#furtherReaders?.shift();
       reader({ done: false, value: result });
       return false;
     }
@@ -126,9 +124,11 @@ export class ReadableQueue<T, E> implements Readable<T, E> {
   }
 
   #releaseReaders(): void {
-    const readers = this.#waiting;
-    this.#waiting = [];
-    for (const reader of readers) reader(this.#afterLast());
+    const [reader, further] = [this.#reader, this.#furtherReaders];
+    this.#reader = undefined;
+    this.#furtherReaders = undefined;
+    reader?.(this.#afterLast());
+    for (const one of further ?? []) one(this.#afterLast());
   }
 
   #afterLast(): IteratorResult<ReadableResult<T, E>, undefined> {
@@ -140,7 +140,8 @@ export class ReadableQueue<T, E> implements Readable<T, E> {
     };
   }
 
-  #next(): Promise<IteratorResult<ReadableResult<T, E>, undefined>> {
+  /** For the iterator: the next result, or the end. */
+  take(): Promise<IteratorResult<ReadableResult<T, E>, undefined>> {
     const result = this.#items[this.#head];
     if (result !== undefined) {
       const cost = this.#costs[this.#head] ?? 0;
@@ -155,7 +156,39 @@ export class ReadableQueue<T, E> implements Readable<T, E> {
       return Promise.resolve({ done: false, value: result });
     }
     if (this.#state !== 'open') return Promise.resolve(this.#afterLast());
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    return new Promise((resolve) => this.#wait(resolve));
+  }
+
+  #wait(reader: Reader<T, E>): void {
+    if (this.#reader === undefined) {
+      this.#reader = reader;
+      return;
+    }
+    this.#furtherReaders ??= [];
+    this.#furtherReaders.push(reader);
+  }
+
+  /** For the iterator: its reader leaves by itself, and need not be told. */
+  leave(): void {
+    this.break();
+    this.#owesBrokenError = false;
+  }
+}
+
+class QueueIterator<T, E> implements ReadableIterator<T, E> {
+  readonly #queue: ReadableQueue<T, E>;
+
+  constructor(queue: ReadableQueue<T, E>) {
+    this.#queue = queue;
+  }
+
+  next(): Promise<IteratorResult<ReadableResult<T, E>, undefined>> {
+    return this.#queue.take();
+  }
+
+  return(): Promise<IteratorResult<ReadableResult<T, E>, undefined>> {
+    this.#queue.leave();
+    return Promise.resolve({ done: true, value: undefined });
   }
 }
 

@@ -1,4 +1,6 @@
 const SMALLEST = 8;
+/** With more, each is as likely to be asked for next as any other. */
+const FEW = 4;
 /** 2^32 divided by the golden ratio: what is multiplied by it is spread over all places, however close together it was. */
 const SPREAD = 0x9e3779b1;
 
@@ -16,16 +18,26 @@ export class NumberMap<V> {
   #mask = SMALLEST - 1;
   #shift = 32 - Math.log2(SMALLEST);
   #size = 0;
+  /** What was found last: a session has one stream that speaks, as a rule, and its tables lie far apart in memory. */
+  #lastKey = 0;
+  #lastValue: V | undefined;
 
   get size(): number {
     return this.#size;
   }
 
   get(key: number): V | undefined {
-    return this.#values[this.#find(key)];
+    if (key === this.#lastKey) return this.#lastValue;
+    const value = this.#values[this.#find(key)];
+    if (value !== undefined && this.#size <= FEW) {
+      this.#lastKey = key;
+      this.#lastValue = value;
+    }
+    return value;
   }
 
   set(key: number, value: V): void {
+    if (key === this.#lastKey) this.#forgetLast();
     let at = this.#find(key);
     if (this.#keys[at] !== key) {
       if (this.#size * 2 > this.#mask) {
@@ -41,6 +53,7 @@ export class NumberMap<V> {
   delete(key: number): void {
     let hole = this.#find(key);
     if (this.#keys[hole] !== key) return;
+    if (key === this.#lastKey) this.#forgetLast();
     this.#size -= 1;
     // Whoever was pushed out of its place by this one moves up, so that no search ends too early.
     for (let at = (hole + 1) & this.#mask; this.#keys[at] !== 0; at = (at + 1) & this.#mask) {
@@ -62,7 +75,13 @@ export class NumberMap<V> {
 
   clear(): void {
     this.#size = 0;
+    this.#forgetLast();
     this.#resize(SMALLEST);
+  }
+
+  #forgetLast(): void {
+    this.#lastKey = 0;
+    this.#lastValue = undefined;
   }
 
   #placeOf(key: number): number {

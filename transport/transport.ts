@@ -134,7 +134,6 @@ export abstract class Transport<O extends SettledTransportOptions = SettledTrans
     return {
       onGraceElapsed: (session) => queue.post(session, this.#graceElapsed, undefined),
       onConnectionClosed: (session, error) => queue.post(session, this.#connectionClosed, error),
-      onFrame: (session, frame) => queue.post(session, receive, frame),
       onFrameInterrupted: (session) => queue.post(session, readOn, undefined),
       onViolation: (session, reason) => queue.post(session, this.#violation, reason),
       onGap: (session, reason) => queue.post(session, this.#gap, reason),
@@ -268,8 +267,4 @@ function flush(session: SendingHalf): void {
 
 function readOn(session: SessionConnected): void {
   session.readOn();
-}
-
-function receive(session: SessionConnected, frame: Uint8Array): void {
-  session.receive(frame);
 }

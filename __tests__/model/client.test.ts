@@ -294,7 +294,6 @@ class Bench {
         owner.onHandshakeFrame(session, Uint8Array.of(1));
         return owner.onConnectionClosed(session, undefined);
       case 'Connected':
-        owner.onFrame(session, Uint8Array.of(1));
         owner.onPeerSilent(session);
         owner.onGap(session, 'late');
         owner.onViolation(session, 'late');

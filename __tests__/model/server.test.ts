@@ -171,7 +171,6 @@ class Bench {
     if (session === undefined || owner === undefined) return;
     if (session.state === 'NoConnection') owner.onGraceElapsed(session);
     if (session.state !== 'Connected') return;
-    owner.onFrame(session, Uint8Array.of(1));
     owner.onPeerSilent(session);
     owner.onGap(session, 'late');
     owner.onViolation(session, 'late');

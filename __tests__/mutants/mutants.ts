@@ -179,7 +179,7 @@ export const mutants: readonly Mutant[] = [
     name: 'old connection’s data accepted',
     patches: [
       ...deliversLate,
-      staysAttached('core.env.owner.onFrame(current(), frame)', 'this._isConsumed || this.onClose(error)'),
+      staysAttached('core.env.queue.post(current(), receive, frame)', 'this._isConsumed || this.onClose(error)'),
     ],
   },
   {

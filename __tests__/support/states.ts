@@ -23,14 +23,22 @@ import { TimerWheel } from '../../transport/wheel.ts';
 /** A pipe to nowhere. */
 export class DeadEnd extends Connection {
   readonly sent: Uint8Array[] = [];
+  /** Whether what is sent stays in it. */
+  isStuck = false;
+  held = 0;
 
   constructor() {
     super('memory');
   }
 
+  override get bufferedBytes(): number {
+    return this.held;
+  }
+
   override send(frame: Uint8Array): boolean {
     if (this.isEnded) return false;
     this.sent.push(frame);
+    if (this.isStuck) this.held += frame.length;
     return true;
   }
 
@@ -53,7 +61,10 @@ export class StateBench {
   });
   readonly connections: DeadEnd[] = [];
   /** Whether something waits for the end of the owner's turn. */
-  readonly queue = { hasWaiting: false };
+  readonly queue = {
+    hasWaiting: false,
+    post: <S, A>(state: S, handle: (state: S, argument: A) => void, argument: A) => handle(state, argument),
+  };
   readonly env: SessionEnvironment;
   abandonedDials = 0;
 

@@ -43,4 +43,14 @@ describe('a map by numbers', () => {
     map.clear();
     expect([map.size, map.get(99_999), map.values()]).toEqual([0, undefined, []]);
   });
+
+  test('that was cleared has forgotten what it found last', () => {
+    const map = new NumberMap<string>();
+    map.set(7, 'seven');
+    expect(map.get(7)).toBe('seven');
+    map.clear();
+    expect(map.get(7)).toBeUndefined();
+    map.set(7, 'again');
+    expect(map.get(7)).toBe('again');
+  });
 });

@@ -18,6 +18,7 @@ async function verdictsOver(seconds: number, bytesPerSecond: number): Promise<nu
     {
       verdicts: new VerdictQueue(clock, () => undefined),
       beat: () => false,
+      takeHeard: () => false,
       bytesRead: () => Math.floor(((clock.now() - startedAt) / 1_000) * bytesPerSecond),
       onSilent: () => {
         verdicts += 1;

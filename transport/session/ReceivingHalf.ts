@@ -23,6 +23,8 @@ export abstract class ReceivingHalf extends SendingHalf {
   /** Where the peer's last compact frame ended. */
   #heardSeq = -1;
   #heardAck = 0;
+  /** A frame came since liveness asked last. Here, and not told to liveness with each frame: this much of memory is at hand. */
+  #heard = false;
 
   constructor(core: SessionCore, connection: Connection, role: Role) {
     super(core, connection);
@@ -31,19 +33,23 @@ export abstract class ReceivingHalf extends SendingHalf {
 
   /** The same state, for whoever is told of what happens to it. */
   abstract readonly handle: SessionConnected;
-  /** The peer lives. */
-  protected abstract heard(): void;
-
   /** Reads one frame, as a turn of the owner's queue: what its messages cause waits there. */
   receive(frame: Uint8Array): void {
     const { core } = this;
-    this.heard();
+    this.#heard = true;
     const { agreement } = core;
     if (agreement === undefined) return;
     if (core.isCompact) return this.#receiveCompact(agreement.codec, frame);
     const message = decodeFrame(agreement.codec, frame, core.env.options.maxMessageBytes);
     if (message instanceof MalformedFrame) return this.#violated(message);
     if (this.#isAcceptable(message)) this.#deliver(message, frame.length);
+  }
+
+  /** Of liveness. */
+  takeHeard(): boolean {
+    const heard = this.#heard;
+    this.#heard = false;
+    return heard;
   }
 
   /** Goes on with a frame that was interrupted, or with the next one. */

@@ -24,6 +24,8 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
   #pendingBytes = 0;
   /** Something arrived that must be acknowledged with this turn's end, if nothing else leaves that says so. */
   #owesAck = false;
+  /** The connection was seen to hold nothing, and was given nothing since: whoever asks need not look at its socket. */
+  #isDrained = false;
   /** Where the last compact frame ended; before the first, nowhere. */
   #saidSeq = -1;
   #saidAck = 0;
@@ -40,7 +42,10 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
   }
 
   get bufferedBytes(): number {
-    return this.connection.bufferedBytes;
+    if (this.#isDrained) return 0;
+    const bytes = this.connection.bufferedBytes;
+    this.#isDrained = bytes === 0;
+    return bytes;
   }
 
   /** Sends what is there once this turn has sent all it wants to, or a frame is full. */
@@ -73,6 +78,7 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
     const hasSaid = core.isCompact ? this.#flushCompact(core) : this.#flushEnvelopes();
     if (owesAck && !hasSaid) this.#sayNothing(0);
     connection.uncork();
+    this.#isDrained = connection.bufferedBytes === 0;
     return hasSaid || owesAck;
   }
 
@@ -94,7 +100,7 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
   /** A frame without messages. */
   #sayNothing(flags: number): void {
     this.core.acknowledged();
-    this.connection.send(this.#frame(this.#nextSeq, flags, NO_MESSAGES, NO_CREDITS));
+    this.#give(this.#frame(this.#nextSeq, flags, NO_MESSAGES, NO_CREDITS));
   }
 
   /** River has no other way: an acknowledgement is a message, too. */
@@ -160,7 +166,7 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
     if (credits.length === 0) return credits;
     const { core } = this;
     core.acknowledged();
-    this.connection.send(this.#frame(this.#nextSeq, 0, NO_MESSAGES, credits));
+    this.#give(this.#frame(this.#nextSeq, 0, NO_MESSAGES, credits));
     return NO_CREDITS;
   }
 
@@ -171,6 +177,11 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
     return ledger.frameAt(this.#nextSeq);
   }
 
+  #give(frame: Uint8Array): boolean {
+    this.#isDrained = false;
+    return this.connection.send(frame);
+  }
+
   #send(frame: Uint8Array, count: number): boolean {
     const { core } = this;
     const firstSeq = this.#nextSeq;
@@ -178,7 +189,7 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
     // Before it is sent: a connection may answer within the call, and the answer may send what follows.
     this.#nextSeq += count;
     core.transmittedSeq = Math.max(core.transmittedSeq, this.#nextSeq);
-    if (!this.connection.send(frame)) {
+    if (!this.#give(frame)) {
       this.#nextSeq = firstSeq;
       return false;
     }

@@ -72,7 +72,7 @@ export class SessionConnected extends ReceivingHalf implements ConnectionReceive
   /** The connection has read a frame. */
   onData(frame: Uint8Array): void {
     // Not the handle: it would cost a quarter of a message.
-    this.core.env.owner.onFrame(this, frame);
+    this.core.env.queue.post(this, receive, frame);
   }
 
   /** The connection has ended. */
@@ -94,10 +94,6 @@ export class SessionConnected extends ReceivingHalf implements ConnectionReceive
   /** The peer has been silent for too long. */
   onSilent(): void {
     this.core.env.owner.onPeerSilent(this.handle);
-  }
-
-  protected override heard(): void {
-    this.#liveness.heard();
   }
 
   /** The server beats; the client's watchdog only looks. */
@@ -139,4 +135,8 @@ export class SessionConnected extends ReceivingHalf implements ConnectionReceive
   protected onEnd(): void {
     this.connection.close();
   }
+}
+
+function receive(session: SessionConnected, frame: Uint8Array): void {
+  session.receive(frame);
 }

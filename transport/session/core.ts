@@ -19,13 +19,22 @@ const NO_CREDITS: readonly Credit[] = [];
  * surviving field is one edit here. The router sees it as a {@link SessionPort}.
  */
 export class SessionCore extends SessionReception implements SessionPort {
+  // Beside each other what every message needs: V8 lays fields out in this order, and a session's memory is rarely in the
+  // processor's caches when its turn comes.
+  readonly env: SessionEnvironment;
+  /** Frames carry many messages; otherwise each is one, with an envelope. */
+  isCompact = false;
+  /** Received since we last sent an `ack`: the other side keeps these until it hears of them. */
+  unackedMessages = 0;
+  unackedBytes = 0;
+  /** Everything below this seq was handed to a connection at least once, whether or not that took it. */
+  transmittedSeq = 0;
+  /** Set once, by {@link end}. */
+  #ended: SessionEnd | undefined;
   readonly id: string;
   readonly from: string;
   readonly to: string;
-  readonly env: SessionEnvironment;
   readonly span: TracedSpan;
-  /** Frames carry many messages; otherwise each is one, with an envelope. */
-  isCompact = false;
   /** When the peer has been away too long, on our clock. One absolute deadline: retries do not move it. */
   graceDeadline: number;
   /** Proves whose session it is, where `resume` is spoken: chosen by the client, kept by the server. Never logged. */
@@ -38,15 +47,8 @@ export class SessionCore extends SessionReception implements SessionPort {
   principal: string | undefined;
   /** Server: when the credential ends, milliseconds since the epoch. */
   expiresAt: number | undefined;
-  /** Received since we last sent an `ack`: the other side keeps these until it hears of them. */
-  unackedMessages = 0;
-  unackedBytes = 0;
-  /** Everything below this seq was handed to a connection at least once, whether or not that took it. */
-  transmittedSeq = 0;
   /** True once a connection has carried this session. */
   wasConnected = false;
-  /** Set once, by {@link end}. */
-  #ended: SessionEnd | undefined;
   /** Server: what the client lets us send on each stream from its start, where `credit` is agreed on. */
   #initialLimit: number | undefined;
   #streamIds = 0;

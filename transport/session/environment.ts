@@ -1,5 +1,6 @@
 import type { Codec } from '../../codec/codec.ts';
 import type { Clock } from '../clock.ts';
+import type { EventQueue } from '../eventQueue.ts';
 import type { AgreedExtensions } from '../extensions.ts';
 import type { Logger } from '../log.ts';
 import type { SettledTransportOptions } from '../options.ts';
@@ -17,7 +18,7 @@ export interface SessionEnvironment {
   readonly clock: Clock;
   readonly wheel: TimerWheel;
   /** Where states' events wait for their turn. */
-  readonly queue: { readonly hasWaiting: boolean };
+  readonly queue: Pick<EventQueue, 'hasWaiting' | 'post'>;
   /** What this turn's sessions have to send. */
   readonly flushes: TurnEnd;
   /** On peers that were not heard. */

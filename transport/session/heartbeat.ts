@@ -7,6 +7,8 @@ export interface LivenessHooks {
   readonly verdicts: VerdictQueue;
   /** Sends one beat. False if it could not leave. */
   beat(): boolean;
+  /** Whether a frame was heard since this was asked last. */
+  takeHeard(): boolean;
   /** Bytes that the connection has read, parts of frames included; undefined where nobody can tell. */
   bytesRead(): number | undefined;
   /** The verdict: nothing was heard for too long. */
@@ -42,33 +44,31 @@ export abstract class Liveness extends WheelEntry {
     this.#cancelVerdict?.();
   }
 
-  /** Any bytes count as life. */
-  heard(): void {
-    this.#heard = true;
-    this.#misses = 0;
-  }
-
   /** True if silence since the last tick says something. */
   protected abstract get expectsAnswer(): boolean;
   /** After the tick was judged. */
   protected abstract afterTick(): void;
 
-  /** A large frame on a slow line is life too, long before it is whole. */
-  #listenForParts(): void {
+  /** Any bytes count as life: a large frame on a slow line long before it is whole. */
+  #listen(): void {
+    const hasFrame = this.hooks.takeHeard();
     const bytesRead = this.hooks.bytesRead();
-    if (bytesRead !== this.#bytesRead) this.heard();
+    if (hasFrame || bytesRead !== this.#bytesRead) {
+      this.#heard = true;
+      this.#misses = 0;
+    }
     this.#bytesRead = bytesRead;
   }
 
   onDue(lateMs: number): void {
     const late = lateMs > this.periodMs / 2;
-    this.#listenForParts();
+    this.#listen();
     if (!this.#heard && !late && this.expectsAnswer) this.#misses += 1;
     this.#heard = false;
     if (this.#misses >= this.#limit) {
       this.#cancelVerdict ??= this.hooks.verdicts.add(() => {
         this.#cancelVerdict = undefined;
-        this.#listenForParts();
+        this.#listen();
         if (this.#misses >= this.#limit) this.hooks.onSilent();
       });
     }

@@ -17,7 +17,6 @@ export interface SharedEvents {
   /** The peer stayed away longer than the grace period. */
   onGraceElapsed(session: DisconnectedSession): void;
   onConnectionClosed(session: SessionHandshaking | SessionConnected, error: unknown): void;
-  onFrame(session: SessionConnected, frame: Uint8Array): void;
   /** What one of a frame's messages caused waits; the rest of the frame is to be read after it (`readOn`). */
   onFrameInterrupted(session: SessionConnected): void;
   /** A frame that cannot be true: the session cannot go on. */

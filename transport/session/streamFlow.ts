@@ -36,15 +36,16 @@ export class StreamFlow {
   /** Writers that wait for credit. */
   writers: Set<WriteWaiter> | undefined;
   #sent = 0;
-  #limit = Number.POSITIVE_INFINITY;
+  // Undefined, not infinite, where there is none: V8 keeps numbers that may be infinite in objects of their own.
+  #limit: number | undefined;
   #waiting: (Waiting | undefined)[] | undefined;
   /** Of {@link #waiting}, what has gone. */
   #gone = 0;
   #waitingBytes = 0;
-  #window = Number.POSITIVE_INFINITY;
+  #window: number | undefined;
   #received = 0;
   #consumed = 0;
-  #granted = Number.POSITIVE_INFINITY;
+  #granted: number | undefined;
 
   constructor(id: string, number: number, receiver: StreamReceiver) {
     this.id = id;
@@ -57,7 +58,7 @@ export class StreamFlow {
    * @param limit what may be sent from the start
    * @param window what the peer may send from the start, and how far it may be ahead of what was consumed
    */
-  begin(limit: number, window: number): void {
+  begin(limit: number | undefined, window: number | undefined): void {
     this.#limit = limit;
     this.#window = window;
     this.#granted = window;
@@ -75,7 +76,11 @@ export class StreamFlow {
 
   /** True while a message could go at once. */
   get hasCredit(): boolean {
-    return this.#waiting === undefined && this.#sent < this.#limit;
+    return this.#waiting === undefined && !this.#isAtLimit;
+  }
+
+  get #isAtLimit(): boolean {
+    return this.#limit !== undefined && this.#sent >= this.#limit;
   }
 
   /** True if its last word waits for credit: it goes on without its call. */
@@ -90,17 +95,17 @@ export class StreamFlow {
 
   /** What the peer may send in all; to be said again on every connection where it is not the window. */
   get granted(): number {
-    return this.#granted;
+    return this.#granted ?? Number.POSITIVE_INFINITY;
   }
 
   /** True where the peer cannot know its limit from the start alone. */
   get wasGranted(): boolean {
-    return this.#granted > this.#window;
+    return this.#granted !== this.#window;
   }
 
   /** Takes the cost of a message that goes now. Returns false if it has to wait: {@link wait}. */
   take(cost: number): boolean {
-    if (this.#waiting !== undefined || (cost > 0 && this.#sent >= this.#limit)) return false;
+    if (this.#waiting !== undefined || (cost > 0 && this.#isAtLimit)) return false;
     this.#sent += cost;
     return true;
   }
@@ -122,7 +127,7 @@ export class StreamFlow {
 
   /** The peer may send up to `limit`: a lower one than before says nothing new. Returns true if it does. */
   allow(limit: number): boolean {
-    if (limit <= this.#limit) return false;
+    if (this.#limit === undefined || limit <= this.#limit) return false;
     this.#limit = limit;
     return true;
   }
@@ -131,7 +136,7 @@ export class StreamFlow {
   next(): Waiting | undefined {
     const waiting = this.#waiting;
     const first = waiting?.[this.#gone];
-    if (waiting === undefined || first === undefined || (first.cost > 0 && this.#sent >= this.#limit)) return undefined;
+    if (waiting === undefined || first === undefined || (first.cost > 0 && this.#isAtLimit)) return undefined;
     waiting[this.#gone] = undefined;
     this.#gone += 1;
     this.#sent += first.cost;
@@ -149,7 +154,7 @@ export class StreamFlow {
 
   /** A message came. Returns false if the peer had no credit for it; one may exceed the limit. */
   receive(cost: number): boolean {
-    const isAllowed = this.#received < this.#granted;
+    const isAllowed = this.#granted === undefined || this.#received < this.#granted;
     this.#received += cost;
     return isAllowed;
   }
@@ -161,6 +166,7 @@ export class StreamFlow {
    */
   consume(cost: number, share: number): boolean {
     this.#consumed = Math.min(this.#received, this.#consumed + cost);
+    if (this.#window === undefined || this.#granted === undefined) return false;
     // One message at least, once everything is read: otherwise nothing would ever move again.
     const lead = Math.max(1, Math.min(this.#window, share));
     const limit = this.#consumed + lead;

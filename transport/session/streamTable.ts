@@ -7,6 +7,8 @@ import type { SettledTransportOptions } from '../options.ts';
 import type { StreamReceiver } from '../stream.ts';
 import { MESSAGE_COST, StreamFlow } from './streamFlow.ts';
 
+const NOTHING_DUE: readonly Credit[] = [];
+
 const FREE = ControlFlags.StreamOpen | ControlFlags.StreamClose | ControlFlags.StreamCancel;
 
 /** What a message costs its half: opening, closing and cancelling cost nothing. */
@@ -28,9 +30,9 @@ export class StreamTable {
   #held = 0;
   #waitingBytes = 0;
   #waitingCount = 0;
-  /** What either side may send on a stream from the start: infinite without `credit`, and until the first answer. */
-  #limit = Number.POSITIVE_INFINITY;
-  #window = Number.POSITIVE_INFINITY;
+  /** What either side may send on a stream from the start; undefined without `credit`, and until the first answer. */
+  #limit: number | undefined;
+  #window: number | undefined;
 
   constructor(options: SettledTransportOptions) {
     this.#options = options;
@@ -187,10 +189,11 @@ export class StreamTable {
   }
 
   /** Takes out what the peer is to be told. */
-  takeDue(): Credit[] {
+  takeDue(): readonly Credit[] {
     const due = this.#due;
+    if (due === undefined) return NOTHING_DUE;
     this.#due = undefined;
-    return due === undefined ? [] : [...due].map(({ number, granted }) => ({ stream: number, limit: granted }));
+    return [...due].map(({ number, granted }) => ({ stream: number, limit: granted }));
   }
 
   /** Everybody who hears of a stream; the table is empty afterwards. */

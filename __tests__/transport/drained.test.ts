@@ -1,0 +1,54 @@
+import { describe, expect, test } from 'vitest';
+import { encodeCompactFrame } from '../../transport/compact.ts';
+import { FrameFlags } from '../../transport/compactLayout.ts';
+import { stateBehind } from '../../transport/session/revocable.ts';
+import { StateBench } from '../support/states.ts';
+
+function setup() {
+  const bench = new StateBench();
+  const session = bench.connected({ compact: {} });
+  const { core } = session;
+  core.openStream('1', { onMessage: () => undefined, onSessionEnd: () => undefined });
+  const [connection] = bench.connections;
+  if (connection === undefined) throw new Error('expected a connection');
+  const state = stateBehind(session);
+  /** Of one byte at least. */
+  const heldAfter = (send: () => void): number => {
+    send();
+    return state.bufferedBytes;
+  };
+  return { core, connection, state, heldAfter };
+}
+
+const message = { streamId: '1', controlFlags: 0, payload: 'some text' };
+
+describe('what a connection holds', () => {
+  test('counts as soon as it is given to it, whatever gives it, and no longer than it holds it', () => {
+    const { core, connection, state, heldAfter } = setup();
+    const ways: [string, () => void][] = [
+      [
+        'a message',
+        () => {
+          core.send(message);
+          state.flush();
+        },
+      ],
+      [
+        'an answer to a beat',
+        () => state.receive(encodeCompactFrame(0, core.ledger.nextSeq, FrameFlags.WantReply, [])),
+      ],
+    ];
+    for (const [name, send] of [...ways, ...ways]) {
+      expect(state.bufferedBytes, name).toBe(0);
+      connection.isStuck = true;
+      expect(heldAfter(send), name).toBeGreaterThan(0);
+      expect(state.bufferedBytes, name).toBe(connection.held);
+      // It leaves by and by, and nobody says so.
+      connection.held -= 1;
+      expect(state.bufferedBytes, name).toBe(connection.held);
+      connection.held = 0;
+      connection.isStuck = false;
+      expect(heldAfter(send), name).toBe(0);
+    }
+  });
+});
