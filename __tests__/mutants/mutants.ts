@@ -331,8 +331,8 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: streamFlow,
-        find: 'if (limit <= this.#limit) return false;\n    this.#limit = limit;',
-        replace: 'this.#limit += limit;',
+        find: 'if (this.#limit === undefined || limit <= this.#limit) return false;\n    this.#limit = limit;',
+        replace: 'this.#limit = (this.#limit ?? 0) + limit;',
       },
     ],
   },
@@ -346,7 +346,7 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: streamFlow,
-        find: '(cost > 0 && this.#sent >= this.#limit)) return false;',
+        find: '(cost > 0 && this.#isAtLimit)) return false;',
         replace: 'false) return false;',
       },
     ],
