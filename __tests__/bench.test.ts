@@ -49,6 +49,11 @@ describe('a verdict', () => {
     expect(judge(row({ of: 'figure', bound, value: 80 }), figures([figure])).ok).toBe(expected);
   });
 
+  test('is good where nothing is asked', () => {
+    const { ratio, target, ok } = judge(row({ of: 'ratio', bound: 'at least', value: undefined }), figures([1], [4]));
+    expect([ratio, target, ok]).toEqual([0.25, '–', true]);
+  });
+
   test('is that a target is missed where there is nothing to compare with', () => {
     expect(judge(row({ of: 'ratio', bound: 'at most', value: 2 }), figures([1])).ok).toBe(false);
   });

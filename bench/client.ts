@@ -100,16 +100,18 @@ const commands = {
   async subscribe(): Promise<void> {
     for (const one of connected) await one.subscribe?.(onEvent);
   },
-  /** One event after the other, each to all subscribers: deliveries a second. */
-  async deliveries({ ms }: { ms: number }): Promise<number | undefined> {
+  /** So many events at once, each to all subscribers, and the next when all have those: deliveries a second. */
+  async deliveries({ ms, atOnce }: { ms: number; atOnce: number }): Promise<number | undefined> {
     const one = first();
     if (one.publish === undefined) return undefined;
+    const publish = one.publish.bind(one);
     let delivered = 0;
     const startedAt = performance.now();
-    for (let n = 0; performance.now() - startedAt < ms; n++) {
-      const all = events.expect(connected.length, 10_000);
-      await Promise.all([one.publish(small(n)), all]);
-      delivered += connected.length;
+    for (let n = 0; performance.now() - startedAt < ms; n += atOnce) {
+      const count = connected.length * atOnce;
+      const all = events.expect(count, 10_000);
+      await Promise.all([all, ...Array.from({ length: atOnce }, (_, i) => publish(small(n + i)))]);
+      delivered += count;
     }
     return delivered / ((performance.now() - startedAt) / 1_000);
   },

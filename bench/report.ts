@@ -45,7 +45,8 @@ function cellsOf({ row, figures, verdict }: Measured): string[] {
     return `${digits(medianOf(measured))} (${digits(Math.min(...measured))}–${digits(Math.max(...measured))})`;
   });
   const ratio = verdict.ratio === undefined ? '–' : digits(verdict.ratio);
-  return [row.title, row.unit, ...cells, ratio, verdict.target, verdict.ok ? 'ok' : 'MISSED'];
+  const outcome = row.target.value === undefined ? '' : verdict.ok ? 'ok' : 'MISSED';
+  return [row.title, row.unit, ...cells, ratio, verdict.target, outcome];
 }
 
 /** For a terminal. */

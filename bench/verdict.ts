@@ -9,6 +9,7 @@ export interface Verdict {
   /** As it is printed: a ratio, or a figure with its unit. */
   measured: string;
   target: string;
+  /** True where nothing is asked. */
   ok: boolean;
 }
 
@@ -19,14 +20,15 @@ export function judge({ target, unit }: Row, figures: Figures): Verdict {
   const ratio =
     theirs === undefined ? undefined : medianOf(ours.map((figure, i) => figure / (theirs[i] ?? Number.NaN)));
   const judged = target.of === 'ratio' ? (ratio ?? Number.NaN) : medianOf(ours);
+  const { value } = target;
   // A NaN fits no bound.
-  const ok = target.bound === 'at most' ? judged <= target.value : judged >= target.value;
+  const ok = value === undefined || (target.bound === 'at most' ? judged <= value : judged >= value);
   const print = (value: number) => (target.of === 'ratio' ? `${digits(value)} × ws` : `${digits(value)} ${unit}`);
   return { ratio, measured: print(judged), target: printTarget(target, print), ok };
 }
 
 function printTarget({ bound, value }: Target, print: (value: number) => string): string {
-  return `${bound === 'at most' ? '≤' : '≥'} ${print(value)}`;
+  return value === undefined ? '–' : `${bound === 'at most' ? '≤' : '≥'} ${print(value)}`;
 }
 
 /** Three digits that count. */
