@@ -105,14 +105,13 @@ describe('breaking a readable', () => {
     expect(await iterator.next()).toEqual(done);
   });
 
-  test('by the iterator’s own return is no error, whoever asks on', async () => {
+  test('by the iterator’s own return is no error for who asks later, and one for who had asked before', async () => {
     const queue = filled(1, 2);
     const iterator = queue[Symbol.asyncIterator]();
     await iterator.next();
     const waiting = filled()[Symbol.asyncIterator]();
     const asked = waiting.next();
     expect(await Promise.all([iterator.return(), waiting.return()])).toEqual([done, done]);
-    // It had asked before it left.
     expect([await iterator.next(), await asked, await waiting.next()]).toEqual([
       done,
       { done: false, value: broken },

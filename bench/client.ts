@@ -100,17 +100,17 @@ const commands = {
   async subscribe(): Promise<void> {
     for (const one of connected) await one.subscribe?.(onEvent);
   },
-  /** So many events at once, each to all subscribers, and the next when all have those: deliveries a second. */
-  async deliveries({ ms, atOnce }: { ms: number; atOnce: number }): Promise<number | undefined> {
+  /** A client publishes so many events in one turn, each to all subscribers, and the next when all have those: deliveries a second. */
+  async deliveries({ ms, inOneTurn }: { ms: number; inOneTurn: number }): Promise<number | undefined> {
     const one = first();
     if (one.publish === undefined) return undefined;
     const publish = one.publish.bind(one);
     let delivered = 0;
     const startedAt = performance.now();
-    for (let n = 0; performance.now() - startedAt < ms; n += atOnce) {
-      const count = connected.length * atOnce;
+    for (let n = 0; performance.now() - startedAt < ms; n += inOneTurn) {
+      const count = connected.length * inOneTurn;
       const all = events.expect(count, 10_000);
-      await Promise.all([all, ...Array.from({ length: atOnce }, (_, i) => publish(small(n + i)))]);
+      await Promise.all([all, ...Array.from({ length: inOneTurn }, (_, i) => publish(small(n + i)))]);
       delivered += count;
     }
     return delivered / ((performance.now() - startedAt) / 1_000);

@@ -63,7 +63,7 @@ export async function writeRun(measured: readonly Measured[], circumstances: Cir
       unit,
       target,
       ratioToWs: verdict.ratio,
-      ok: verdict.ok,
+      ok: target.value === undefined ? null : verdict.ok,
       figures: Object.fromEntries(figures),
     })),
   };

@@ -39,7 +39,7 @@ const IDLE_CLIENTS = 1_000;
 const FIRST_CLIENTS = 100;
 const SETTLE_MS = 500;
 const SUBSCRIBERS = 500;
-const EVENTS_AT_ONCE = 4;
+const EVENTS_IN_ONE_TURN = 4;
 const MISSED = 10_000;
 
 const ratio = (bound: Target['bound'], value: number): Target => ({ of: 'ratio', bound, value });
@@ -128,14 +128,14 @@ export const rows: readonly Row[] = [
     unit: 'deliveries/s',
     target: ratio('at least', 1),
     prepare: (pair) => subscribers(pair, SUBSCRIBERS),
-    measure: ({ client }, ms) => client.ask('deliveries', { ms, atOnce: 1 }),
+    measure: ({ client }, ms) => client.ask('deliveries', { ms, inOneTurn: 1 }),
   },
   {
-    title: `${EVENTS_AT_ONCE} events at once to ${SUBSCRIBERS} subscribers`,
+    title: `${EVENTS_IN_ONE_TURN} events in one turn to ${SUBSCRIBERS} subscribers`,
     unit: 'deliveries/s',
     target: { of: 'ratio', bound: 'at least', value: undefined },
     prepare: (pair) => subscribers(pair, SUBSCRIBERS),
-    measure: ({ client }, ms) => client.ask('deliveries', { ms, atOnce: EVENTS_AT_ONCE }),
+    measure: ({ client }, ms) => client.ask('deliveries', { ms, inOneTurn: EVENTS_IN_ONE_TURN }),
   },
   {
     title: `${MISSED.toLocaleString('en')} messages after a reconnect, from open to last`,

@@ -42,8 +42,17 @@ type Reader<T, E> = (item: IteratorResult<ReadableResult<T, E>, undefined>) => v
 
 const COMPACT_FROM = 1024;
 
+/** What only the iterator of a queue may do with it. */
+let take: <T, E>(queue: ReadableQueue<T, E>) => Promise<IteratorResult<ReadableResult<T, E>, undefined>>;
+let leave: <T, E>(queue: ReadableQueue<T, E>) => void;
+
 /** A {@link Readable} and its other end. Values wait here until somebody reads them. */
 export class ReadableQueue<T, E> implements Readable<T, E> {
+  static {
+    take = (queue) => queue.#take();
+    leave = (queue) => queue.#leave();
+  }
+
   #items: (ReadableResult<T, E> | undefined)[] = [];
   /** What the items cost, one each. */
   #costs: number[] = [];
@@ -140,8 +149,7 @@ export class ReadableQueue<T, E> implements Readable<T, E> {
     };
   }
 
-  /** For the iterator: the next result, or the end. */
-  take(): Promise<IteratorResult<ReadableResult<T, E>, undefined>> {
+  #take(): Promise<IteratorResult<ReadableResult<T, E>, undefined>> {
     const result = this.#items[this.#head];
     if (result !== undefined) {
       const cost = this.#costs[this.#head] ?? 0;
@@ -168,8 +176,8 @@ export class ReadableQueue<T, E> implements Readable<T, E> {
     this.#furtherReaders.push(reader);
   }
 
-  /** For the iterator: its reader leaves by itself, and need not be told. */
-  leave(): void {
+  /** Its reader leaves by itself: unless it had asked before, it need not be told. */
+  #leave(): void {
     this.break();
     this.#owesBrokenError = false;
   }
@@ -183,11 +191,11 @@ class QueueIterator<T, E> implements ReadableIterator<T, E> {
   }
 
   next(): Promise<IteratorResult<ReadableResult<T, E>, undefined>> {
-    return this.#queue.take();
+    return take(this.#queue);
   }
 
   return(): Promise<IteratorResult<ReadableResult<T, E>, undefined>> {
-    this.#queue.leave();
+    leave(this.#queue);
     return Promise.resolve({ done: true, value: undefined });
   }
 }

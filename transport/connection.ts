@@ -54,7 +54,10 @@ export abstract class Connection {
     return undefined;
   }
 
-  /** Bytes given to {@link send} that have not left yet; 0 where the implementation cannot tell. */
+  /**
+   * Bytes given to {@link send} that have not left yet; 0 where the implementation cannot tell. What was sent counts when `send` has
+   * returned: once it was 0, nobody asks again before the next `send`.
+   */
   get bufferedBytes(): number {
     return 0;
   }

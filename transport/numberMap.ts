@@ -18,7 +18,7 @@ export class NumberMap<V> {
   #mask = SMALLEST - 1;
   #shift = 32 - Math.log2(SMALLEST);
   #size = 0;
-  /** What was found last: a session has one stream that speaks, as a rule, and its tables lie far apart in memory. */
+  /** What was found last while there were few: a session has one stream that speaks, as a rule, and its tables lie far apart in memory. */
   #lastKey = 0;
   #lastValue: V | undefined;
 

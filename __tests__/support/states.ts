@@ -63,7 +63,9 @@ export class StateBench {
   /** Whether something waits for the end of the owner's turn. */
   readonly queue = {
     hasWaiting: false,
-    post: <S, A>(state: S, handle: (state: S, argument: A) => void, argument: A) => handle(state, argument),
+    post<S extends { _isConsumed: boolean }, A>(state: S, handle: (state: S, argument: A) => void, argument: A): void {
+      if (!state._isConsumed) handle(state, argument);
+    },
   };
   readonly env: SessionEnvironment;
   abandonedDials = 0;

@@ -12,7 +12,6 @@ function setup() {
   const [connection] = bench.connections;
   if (connection === undefined) throw new Error('expected a connection');
   const state = stateBehind(session);
-  /** Of one byte at least. */
   const heldAfter = (send: () => void): number => {
     send();
     return state.bufferedBytes;
@@ -23,7 +22,7 @@ function setup() {
 const message = { streamId: '1', controlFlags: 0, payload: 'some text' };
 
 describe('what a connection holds', () => {
-  test('counts as soon as it is given to it, whatever gives it, and no longer than it holds it', () => {
+  test('counts as soon as it is given to it, and no longer than it holds it', () => {
     const { core, connection, state, heldAfter } = setup();
     const ways: [string, () => void][] = [
       [

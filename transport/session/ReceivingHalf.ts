@@ -23,7 +23,7 @@ export abstract class ReceivingHalf extends SendingHalf {
   /** Where the peer's last compact frame ended. */
   #heardSeq = -1;
   #heardAck = 0;
-  /** A frame came since liveness asked last. Here, and not told to liveness with each frame: this much of memory is at hand. */
+  /** A frame came since liveness asked last. It asks, rather than being told: its object need not be touched for each frame. */
   #heard = false;
 
   constructor(core: SessionCore, connection: Connection, role: Role) {
@@ -33,6 +33,7 @@ export abstract class ReceivingHalf extends SendingHalf {
 
   /** The same state, for whoever is told of what happens to it. */
   abstract readonly handle: SessionConnected;
+
   /** Reads one frame, as a turn of the owner's queue: what its messages cause waits there. */
   receive(frame: Uint8Array): void {
     const { core } = this;
@@ -45,7 +46,7 @@ export abstract class ReceivingHalf extends SendingHalf {
     if (this.#isAcceptable(message)) this.#deliver(message, frame.length);
   }
 
-  /** Of liveness. */
+  /** For liveness: whether a frame came since it asked last. */
   takeHeard(): boolean {
     const heard = this.#heard;
     this.#heard = false;

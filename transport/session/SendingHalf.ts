@@ -24,7 +24,7 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
   #pendingBytes = 0;
   /** Something arrived that must be acknowledged with this turn's end, if nothing else leaves that says so. */
   #owesAck = false;
-  /** The connection was seen to hold nothing, and was given nothing since: whoever asks need not look at its socket. */
+  /** The connection was seen to hold nothing, and we gave it nothing since: whoever asks need not look at its socket. */
   #isDrained = false;
   /** Where the last compact frame ended; before the first, nowhere. */
   #saidSeq = -1;
@@ -179,7 +179,10 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
 
   #give(frame: Uint8Array): boolean {
     this.#isDrained = false;
-    return this.connection.send(frame);
+    const isTaken = this.connection.send(frame);
+    // Once more: an answer within the call may have had somebody look, before the connection had counted it.
+    this.#isDrained = false;
+    return isTaken;
   }
 
   #send(frame: Uint8Array, count: number): boolean {

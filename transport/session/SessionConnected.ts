@@ -71,7 +71,7 @@ export class SessionConnected extends ReceivingHalf implements ConnectionReceive
 
   /** The connection has read a frame. */
   onData(frame: Uint8Array): void {
-    // Not the handle: it would cost a quarter of a message.
+    // Not the handle, which would cost a quarter of a message, and not by way of the owner: its objects lie elsewhere in memory.
     this.core.env.queue.post(this, receive, frame);
   }
 

@@ -19,8 +19,8 @@ const NO_CREDITS: readonly Credit[] = [];
  * surviving field is one edit here. The router sees it as a {@link SessionPort}.
  */
 export class SessionCore extends SessionReception implements SessionPort {
-  // Beside each other what every message needs: V8 lays fields out in this order, and a session's memory is rarely in the
-  // processor's caches when its turn comes.
+  // First, and so next to those of the base class, what every message needs: V8 lays fields out in this order, and a session's
+  // memory is rarely in the processor's caches when its turn comes.
   readonly env: SessionEnvironment;
   /** Frames carry many messages; otherwise each is one, with an envelope. */
   isCompact = false;

@@ -37,8 +37,8 @@ abstract class PortProgram implements RunningProgram, NumberReceiver {
   protected streams: NumberStream[] = [];
   #stop: () => void = () => undefined;
   readonly #reads = new Set<() => void>();
-  /** What is held of a stream. */
-  readonly #held = new Map<string, number>();
+  /** What is held of the streams of a session. By itself and not by its id: one that was rolled back begins again under the same. */
+  readonly #held = new WeakMap<SessionPort, Map<string, number>>();
 
   constructor(context: ProgramContext, settings: PortSettings) {
     this.context = context;
@@ -71,16 +71,17 @@ abstract class PortProgram implements RunningProgram, NumberReceiver {
   /** Reads it later, as a slow reader does. */
   #hold(port: SessionPort, message: IncomingMessage): void {
     const { streamId, cost = 0 } = message;
-    const key = `${port.id} ${streamId}`;
-    const held = (this.#held.get(key) ?? 0) + cost;
+    const streams = this.#held.get(port) ?? new Map<string, number>();
+    this.#held.set(port, streams);
+    const held = (streams.get(streamId) ?? 0) + cost;
     message.isHeld = true;
-    this.#held.set(key, held);
+    streams.set(streamId, held);
     // One message more than the window at most: what was there before the last one fits it.
     if (held - cost > this.settings.heldBytes)
       this.context.fail('10', `stream ${streamId} holds ${held - cost} that nobody has read, and more comes`);
     const stop = this.context.clock.after(this.random.between(0, HOLD_MS), () => {
       this.#reads.delete(stop);
-      this.#held.set(key, (this.#held.get(key) ?? 0) - cost);
+      streams.set(streamId, (streams.get(streamId) ?? 0) - cost);
       port.consumed(streamId, cost);
     });
     this.#reads.add(stop);
