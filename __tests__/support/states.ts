@@ -26,6 +26,8 @@ export class DeadEnd extends Connection {
   /** Whether what is sent stays in it. */
   isStuck = false;
   held = 0;
+  /** Called within {@link send}, before what is sent counts. */
+  onSend: () => void = () => undefined;
 
   constructor() {
     super('memory');
@@ -38,6 +40,7 @@ export class DeadEnd extends Connection {
   override send(frame: Uint8Array): boolean {
     if (this.isEnded) return false;
     this.sent.push(frame);
+    this.onSend();
     if (this.isStuck) this.held += frame.length;
     return true;
   }

@@ -50,4 +50,17 @@ describe('what a connection holds', () => {
       expect(heldAfter(send), name).toBe(0);
     }
   });
+
+  test('counts although somebody looked while it was being sent', () => {
+    const { core, connection, state } = setup();
+    expect(state.bufferedBytes).toBe(0);
+    connection.isStuck = true;
+    let seen: number | undefined;
+    connection.onSend = () => {
+      seen = state.bufferedBytes;
+    };
+    state.receive(encodeCompactFrame(0, core.ledger.nextSeq, FrameFlags.WantReply, []));
+    expect([seen, state.bufferedBytes]).toEqual([0, connection.held]);
+    expect(connection.held).toBeGreaterThan(0);
+  });
 });

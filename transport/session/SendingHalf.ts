@@ -1,5 +1,5 @@
 import { creditBytes, encodeCompactFrame, FRAME_OVERHEAD_BYTES, TARGET_FRAME_BYTES } from '../compact.ts';
-import type { Credit } from '../compactLayout.ts';
+import { type Credit, NO_CREDITS } from '../compactLayout.ts';
 import type { Connection } from '../connection.ts';
 import { ackMessage } from '../message.ts';
 import { varintLength } from '../varint.ts';
@@ -7,7 +7,6 @@ import { IdentifiedState } from './common.ts';
 import type { SessionCore } from './core.ts';
 import type { FrameSink } from './environment.ts';
 
-const NO_CREDITS: readonly Credit[] = [];
 const NO_MESSAGES: readonly Uint8Array[] = [];
 
 /**

@@ -1,5 +1,5 @@
 import type { CancelTimer, Clock } from '../clock.ts';
-import type { Credit } from '../compactLayout.ts';
+import { type Credit, NO_CREDITS } from '../compactLayout.ts';
 import { IdempotencyUnsupportedError, SessionClosedError } from '../errors.ts';
 import { isAckOnly, isStreamCancel, type OutgoingMessage } from '../message.ts';
 import type { SessionEnd, SessionPort, StreamReceiver } from '../stream.ts';
@@ -11,8 +11,6 @@ import { encodeOutgoing } from './outgoing.ts';
 import { SessionReception } from './reception.ts';
 import type { StreamFlow } from './streamFlow.ts';
 import { costOf, StreamTable } from './streamTable.ts';
-
-const NO_CREDITS: readonly Credit[] = [];
 
 /**
  * Everything of a session that outlives a transition: one object, moved by reference from state to state. A new

@@ -61,7 +61,8 @@ export interface ServerEvents {
 
 /**
  * The narrow interface through which states report: one method an event, with the state it happened to as the first
- * argument. (But for frames that arrive in Connected, the most frequent event by far: those the state posts to the owner's queue itself.) States never change themselves; the owner decides and calls a transition. Whoever implements it runs
+ * argument. (Only frames that arrive in Connected, the most frequent event by far, the state posts to the owner's queue itself.)
+ * States never change themselves; the owner decides and calls a transition. Whoever implements it runs
  * events to completion, one after the other, and drops an event whose state is consumed by its turn.
  */
 export interface SessionOwner extends SharedEvents, ClientEvents, ServerEvents {}

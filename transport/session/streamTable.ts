@@ -1,13 +1,11 @@
 import { streamNumber } from '../compact.ts';
-import type { Credit } from '../compactLayout.ts';
+import { type Credit, NO_CREDITS } from '../compactLayout.ts';
 import { HoldfastError, TooManyStreamsError } from '../errors.ts';
 import { ControlFlags } from '../message.ts';
 import { NumberMap } from '../numberMap.ts';
 import type { SettledTransportOptions } from '../options.ts';
 import type { StreamReceiver } from '../stream.ts';
 import { MESSAGE_COST, StreamFlow } from './streamFlow.ts';
-
-const NOTHING_DUE: readonly Credit[] = [];
 
 const FREE = ControlFlags.StreamOpen | ControlFlags.StreamClose | ControlFlags.StreamCancel;
 
@@ -191,7 +189,7 @@ export class StreamTable {
   /** Takes out what the peer is to be told. */
   takeDue(): readonly Credit[] {
     const due = this.#due;
-    if (due === undefined) return NOTHING_DUE;
+    if (due === undefined) return NO_CREDITS;
     this.#due = undefined;
     return [...due].map(({ number, granted }) => ({ stream: number, limit: granted }));
   }
