@@ -11,10 +11,32 @@ import type { Writable } from '../router/writable.ts';
 import { createHarness } from '../testUtil/harness.ts';
 import { matrix } from '../testUtil/matrix.ts';
 import type { ClientTransportOptions } from '../transport/options.ts';
+import type { ServerTransport } from '../transport/server.ts';
 import { allExtensions, noExtensions } from './support/extensions.ts';
 
 const Event = Type.Object({ n: Type.Number() });
 type Subscriber = Writable<Result<{ n: number }, never>>;
+
+/** Frames that were given to each of a server's connections from now on. */
+function countFrames(transport: ServerTransport): () => number[] {
+  const counts: number[] = [];
+  for (const session of transport.sessions.values()) {
+    if (session.state !== 'Connected') throw new Error(`${session.to} is ${session.state}`);
+    const { connection } = session;
+    const send = connection.send.bind(connection);
+    const i = counts.push(0) - 1;
+    connection.send = (frame) => {
+      counts[i] = (counts[i] ?? 0) + 1;
+      return send(frame);
+    };
+  }
+  return () => counts;
+}
+
+/** The microtasks that are there run, and those that they ask for: turns of the library, but none of the loop. */
+async function microtasks(): Promise<void> {
+  for (let i = 0; i < 5; i++) await undefined;
+}
 
 describe.each(matrix)('one event to many subscribers over $name', ({ transport, codec }) => {
   async function setup(...clients: ClientTransportOptions[]) {
@@ -31,14 +53,15 @@ describe.each(matrix)('one event to many subscribers over $name', ({ transport, 
         }),
       }),
     };
-    const server = createServer(harness.server({ extensions: allExtensions }), services);
+    const serverTransport = harness.server({ extensions: allExtensions });
+    const server = createServer(serverTransport, services);
     const readables = clients.map((options, n) => {
       const client = createClient<typeof services>(harness.client(options, `client-${n}`));
       return client.events.follow.subscribe({}).resReadable;
     });
     await harness.settled();
     expect(subscribers).toHaveLength(clients.length);
-    return { harness, server, subscribers, readables };
+    return { harness, serverTransport, server, subscribers, readables };
   }
 
   test('reaches each, in order with what else is written to it', async () => {
@@ -58,6 +81,52 @@ describe.each(matrix)('one event to many subscribers over $name', ({ transport, 
       [1, 2, 3],
     ]);
     await server.close();
+    await harness[Symbol.asyncDispose]();
+  });
+
+  /** So many that they wait until what had arrived was read. */
+  const many = Array.from({ length: 20 }, () => ({}));
+
+  test('leaves with the others that came before what had arrived was read, in one frame to each', async () => {
+    const { harness, serverTransport, server, subscribers, readables } = await setup(...many);
+    const frames = countFrames(serverTransport);
+    broadcast(subscribers, Ok({ n: 1 }));
+    await microtasks();
+    broadcast(subscribers, Ok({ n: 2 }));
+    await microtasks();
+    expect(frames()).toEqual(many.map(() => 0));
+    await harness.settled();
+    expect(frames()).toEqual(many.map(() => 1));
+    for (const subscriber of subscribers) subscriber.close();
+    await harness.settled();
+    for (const readable of readables) expect(await readable.collect()).toEqual([Ok({ n: 1 }), Ok({ n: 2 })]);
+    await server.close();
+    await harness[Symbol.asyncDispose]();
+  });
+
+  test('leaves before its session is ended, if its turn is over', async () => {
+    const { harness, serverTransport, subscribers, readables } = await setup(...many);
+    broadcast(subscribers, Ok({ n: 1 }));
+    await microtasks();
+    serverTransport.close();
+    await harness.settled();
+    for (const readable of readables) {
+      const first = await readable[Symbol.asyncIterator]().next();
+      expect(first.value).toEqual(Ok({ n: 1 }));
+      readable.break();
+    }
+    await harness[Symbol.asyncDispose]();
+  });
+
+  // The network in memory delivers by way of the loop, too.
+  test.skipIf(transport === 'memory')('is nothing that waits for the loop once its transport has closed', async () => {
+    const { harness, serverTransport, subscribers, readables } = await setup(...many);
+    broadcast(subscribers, Ok({ n: 1 }));
+    await microtasks();
+    expect(harness.clock.pendingIo).toBe(1);
+    serverTransport.close();
+    expect(harness.clock.pendingIo).toBe(0);
+    for (const readable of readables) readable.break();
     await harness[Symbol.asyncDispose]();
   });
 

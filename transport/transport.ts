@@ -46,7 +46,7 @@ export abstract class Transport<O extends SettledTransportOptions = SettledTrans
     this.telemetry = createTelemetry(options.telemetry);
     const onError = (error: unknown) => this.log('error', 'internal error', { error });
     this.queue = new EventQueue(onError);
-    this.#flushes = new TurnEnd(onError);
+    this.#flushes = new TurnEnd(this.clock, onError);
     this.#verdicts = new VerdictQueue(this.clock, onError);
     this.#events = new EventDispatcher((message, fields) => this.log('error', message, fields));
     const shortest = Math.min(options.heartbeatIntervalMs, options.handshakeTimeoutMs);
@@ -89,6 +89,7 @@ export abstract class Transport<O extends SettledTransportOptions = SettledTrans
     this.#status = 'closed';
     this.queue.run(() => {
       this.endAll({ code: 'closed_locally', message: 'the transport was closed' });
+      this.#flushes.close();
       this.onClose();
       this.dispatch('transportStatus', { status: 'closed' });
     });

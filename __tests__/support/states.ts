@@ -83,7 +83,7 @@ export class StateBench {
       clock,
       wheel,
       queue: this.queue,
-      flushes: new TurnEnd(() => undefined),
+      flushes: new TurnEnd(this.clock, () => undefined),
       verdicts: new VerdictQueue(this.clock, () => undefined),
       logger: new BoundLogger(),
       telemetry: noTelemetry,

@@ -66,6 +66,11 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
     if (!this._isConsumed) this.core.env.owner.onFlushDue(this);
   }
 
+  /** What an earlier turn said, and still waits for others' events, leaves before the connection is closed. */
+  protected flushHeldBack(): void {
+    if (this.#isFlushing && this.core.env.flushes.holdsBack) this.flush();
+  }
+
   /** Hands over what has not been. What does not leave is sent again after a reconnect. Returns true if anything left. */
   flush(): boolean {
     const { core, connection } = this;

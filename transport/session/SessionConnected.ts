@@ -133,6 +133,7 @@ export class SessionConnected extends ReceivingHalf implements ConnectionReceive
   }
 
   protected onEnd(): void {
+    this.flushHeldBack();
     this.connection.close();
   }
 }
