@@ -124,6 +124,19 @@ test('arrivals are told of when the last one is there', async () => {
   await expect(all).resolves.toBeGreaterThan(0);
 });
 
+test('arrivals that came before anybody asked count, and those before a restart do not', async () => {
+  const arrivals = new Arrivals();
+  arrivals.add();
+  arrivals.restart();
+  arrivals.add();
+  arrivals.add();
+  await expect(arrivals.reached(2, 60_000)).resolves.toBeGreaterThan(0);
+  const third = arrivals.reached(3, 60_000);
+  expect(await Promise.race([third, 'not yet'])).toBe('not yet');
+  arrivals.add();
+  await expect(third).resolves.toBeGreaterThan(0);
+});
+
 test('a late answer leaves once as many messages more have come, and all do when there is no lag', () => {
   const sent: number[] = [];
   const ws = Object.assign(new EventEmitter(), { send: (bytes: Uint8Array) => sent.push(bytes[0] ?? -1) });

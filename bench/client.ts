@@ -12,11 +12,15 @@ const connected: Connected[] = [];
 
 /** The one that is measured; where there are many, one of them. */
 function first(): Connected {
-  const [one] = connected;
-  if (one === undefined) throw new Error('not connected');
-  return one;
+  return connected[0] ?? notConnected();
 }
 
+function notConnected(): never {
+  throw new Error('not connected');
+}
+
+/** How long all may take to have what was published. */
+const ARRIVE_MS = 10_000;
 /** Far more than anybody writes in a window of time. */
 const NO_BOUND = 1e9;
 /** The server's other limit, for writers that are bound by how many they write. */
@@ -100,20 +104,28 @@ const commands = {
   async subscribe(): Promise<void> {
     for (const one of connected) await one.subscribe?.(onEvent);
   },
-  /** A client publishes so many events in one turn, each to all subscribers, and the next when all have those: deliveries a second. */
-  async deliveries({ ms, inOneTurn }: { ms: number; inOneTurn: number }): Promise<number | undefined> {
+  /** A client publishes an event to all subscribers, and the next when all have it: deliveries a second. */
+  async deliveriesOneByOne({ ms }: { ms: number }): Promise<number | undefined> {
     const one = first();
     if (one.publish === undefined) return undefined;
-    const publish = one.publish.bind(one);
     let delivered = 0;
     const startedAt = performance.now();
-    for (let n = 0; performance.now() - startedAt < ms; n += inOneTurn) {
-      const count = connected.length * inOneTurn;
-      const all = events.expect(count, 10_000);
-      await Promise.all([all, ...Array.from({ length: inOneTurn }, (_, i) => publish(small(n + i)))]);
-      delivered += count;
+    for (let n = 0; performance.now() - startedAt < ms; n++) {
+      await Promise.all([events.expect(connected.length, ARRIVE_MS), one.publish(small(n))]);
+      delivered += connected.length;
     }
     return delivered / ((performance.now() - startedAt) / 1_000);
+  },
+  /** So many clients publish, each its next event when it is told that the one before is on its way; until all have come. */
+  async deliveries({ ms, publishers }: { ms: number; publishers: number }): Promise<number | undefined> {
+    if (first().publish === undefined) return undefined;
+    let published = 0;
+    const startedAt = performance.now();
+    events.restart();
+    await perSecond(ms, publishers, (lane) => connected[lane]?.publish?.(small(published++)) ?? notConnected());
+    const delivered = published * connected.length;
+    const lastAt = await events.reached(delivered, ARRIVE_MS);
+    return delivered / ((lastAt - startedAt) / 1_000);
   },
   /** Cuts the one client off. False if its library cannot go on after it. */
   cut(): boolean {
@@ -123,7 +135,7 @@ const commands = {
   },
   /** Milliseconds from the new connection's opening to the last of the messages. */
   async catchUp({ messages }: { messages: number }): Promise<number> {
-    const all = events.expect(messages, 10_000);
+    const all = events.expect(messages, ARRIVE_MS);
     const [openedAt = 0, lastAt] = await Promise.all([first().cut?.reopen(), all]);
     return lastAt - openedAt;
   },

@@ -8,7 +8,7 @@ import { coresToUse, endWithChildren } from './processes.ts';
 import { rows } from './rows.ts';
 import { judge } from './verdict.ts';
 
-const EFFORT: Effort = { repetitions: 3, ms: 300, warmUpMs: 900 };
+const EFFORT: Effort = { repetitions: 3, ms: 250, warmUpMs: 450 };
 const GIVE_UP_MS = 120_000;
 
 endWithChildren(GIVE_UP_MS);
