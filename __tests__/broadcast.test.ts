@@ -17,17 +17,17 @@ import { allExtensions, noExtensions } from './support/extensions.ts';
 const Event = Type.Object({ n: Type.Number() });
 type Subscriber = Writable<Result<{ n: number }, never>>;
 
-/** Frames that were given to each of a server's connections from now on. */
-function countFrames(transport: ServerTransport): () => number[] {
+/** Writes of a server to each of its connections from now on. Each is corked, however many frames it has. */
+function countWrites(transport: ServerTransport): () => number[] {
   const counts: number[] = [];
   for (const session of transport.sessions.values()) {
     if (session.state !== 'Connected') throw new Error(`${session.to} is ${session.state}`);
     const { connection } = session;
-    const send = connection.send.bind(connection);
+    const cork = connection.cork.bind(connection);
     const i = counts.push(0) - 1;
-    connection.send = (frame) => {
+    connection.cork = () => {
       counts[i] = (counts[i] ?? 0) + 1;
-      return send(frame);
+      cork();
     };
   }
   return () => counts;
@@ -87,16 +87,16 @@ describe.each(matrix)('one event to many subscribers over $name', ({ transport, 
   /** So many that they wait until what had arrived was read. */
   const many = Array.from({ length: 20 }, () => ({}));
 
-  test('leaves with the others that came before what had arrived was read, in one frame to each', async () => {
+  test('leaves with the others that came before what had arrived was read, in one write to each', async () => {
     const { harness, serverTransport, server, subscribers, readables } = await setup(...many);
-    const frames = countFrames(serverTransport);
+    const writes = countWrites(serverTransport);
     broadcast(subscribers, Ok({ n: 1 }));
     await microtasks();
     broadcast(subscribers, Ok({ n: 2 }));
     await microtasks();
-    expect(frames()).toEqual(many.map(() => 0));
+    expect(writes()).toEqual(many.map(() => 0));
     await harness.settled();
-    expect(frames()).toEqual(many.map(() => 1));
+    expect(writes()).toEqual(many.map(() => 1));
     for (const subscriber of subscribers) subscriber.close();
     await harness.settled();
     for (const readable of readables) expect(await readable.collect()).toEqual([Ok({ n: 1 }), Ok({ n: 2 })]);
