@@ -5,6 +5,8 @@ import type { Row } from './rows.ts';
 /** How long a measurement takes, and how often it is made. */
 export interface Effort {
   repetitions: number;
+  /** Of rows whose measurement takes its time whatever `ms` says. */
+  longRepetitions: number;
   /** Of one measurement. */
   ms: number;
   /** Of one that does not count, before the first that does. */
@@ -17,19 +19,20 @@ export type Figures = Map<LibraryName, number[] | undefined>;
 /** Measures a row, the libraries in turn in each repetition: a slow moment of the machine is everybody's. */
 export async function measure(row: Row, names: readonly LibraryName[], effort: Effort, cores: Cores): Promise<Figures> {
   const figures: Figures = new Map(names.map((name) => [name, []]));
+  const repetitions = row.isLong === true ? effort.longRepetitions : effort.repetitions;
   const note = async (pair: Pair) => {
     const figure = await row.measure(pair, effort.ms);
     if (figure === undefined) figures.set(pair.library, undefined);
     else figures.get(pair.library)?.push(figure);
   };
   if (row.isFresh === true) {
-    for (let i = 0; i < effort.repetitions; i++)
+    for (let i = 0; i < repetitions; i++)
       for (const name of inTurn(names, i)) await withPairs([name], row, cores, (pairs) => eachOf(pairs, note));
     return figures;
   }
   await withPairs(names, row, cores, async (pairs) => {
     await eachOf(pairs, (pair) => row.measure(pair, effort.warmUpMs * (row.warmUpFactor ?? 1)));
-    for (let i = 0; i < effort.repetitions; i++) await eachOf(inTurn(pairs, i), note);
+    for (let i = 0; i < repetitions; i++) await eachOf(inTurn(pairs, i), note);
   });
   return figures;
 }

@@ -18,6 +18,8 @@ export interface Row {
   target: Target;
   /** Whether each repetition needs processes that have done nothing yet. */
   isFresh?: boolean;
+  /** Whether a measurement takes its time whatever it is given. */
+  isLong?: boolean;
   /** Whether connections must be recoverable. Ours always are. */
   recovers?: boolean;
   /** How many times as long as others it is warmed up. */
@@ -105,6 +107,7 @@ export const rows: readonly Row[] = [
     title: 'on the wire per small call, both ways',
     unit: 'B',
     target: figure('at most', 80),
+    isLong: true,
     prepare: one,
     async measure({ client, server }) {
       const before = await server.ask('socketBytes');
@@ -117,6 +120,7 @@ export const rows: readonly Row[] = [
     unit: 'kB',
     target: ratio('at most', 1.2),
     isFresh: true,
+    isLong: true,
     prepare: async () => undefined,
     async measure({ client, server, port }) {
       await client.ask('connect', { port, count: FIRST_CLIENTS });
@@ -146,6 +150,7 @@ export const rows: readonly Row[] = [
     unit: 'ms',
     target: figure('at most', 50),
     recovers: true,
+    isLong: true,
     prepare: (pair) => subscribers(pair, 1),
     async measure({ client, server }) {
       if (!(await client.ask('cut'))) return undefined;
