@@ -13,6 +13,7 @@ import { matrix } from '../testUtil/matrix.ts';
 import type { ClientTransportOptions } from '../transport/options.ts';
 import type { ServerTransport } from '../transport/server.ts';
 import { allExtensions, noExtensions } from './support/extensions.ts';
+import { microtasks } from './support/loop.ts';
 
 const Event = Type.Object({ n: Type.Number() });
 type Subscriber = Writable<Result<{ n: number }, never>>;
@@ -31,11 +32,6 @@ function countWrites(transport: ServerTransport): () => number[] {
     };
   }
   return () => counts;
-}
-
-/** The microtasks that are there run, and those that they ask for: turns of the library, but none of the loop. */
-async function microtasks(): Promise<void> {
-  for (let i = 0; i < 5; i++) await undefined;
 }
 
 describe.each(matrix)('one event to many subscribers over $name', ({ transport, codec }) => {

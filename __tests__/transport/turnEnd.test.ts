@@ -1,24 +1,15 @@
 import { expect, test } from 'vitest';
-import { systemClock } from '../../transport/clock.ts';
 import { TurnEnd } from '../../transport/session/turnEnd.ts';
+import { ManualLoop, microtasks } from '../support/loop.ts';
 
 const MANY = 16;
 
 /** A turn end whose loop comes round when the test says so. */
 function setup() {
-  let turns: (() => void)[] = [];
+  const loop = new ManualLoop();
   const errors: unknown[] = [];
   const told: string[] = [];
-  const clock: typeof systemClock = {
-    ...systemClock,
-    afterIo(fn) {
-      turns.push(fn);
-      return () => {
-        turns = turns.filter((other) => other !== fn);
-      };
-    },
-  };
-  const turnEnd = new TurnEnd(clock, (error) => errors.push(error));
+  const turnEnd = new TurnEnd(loop.clock, (error) => errors.push(error));
   return {
     turnEnd,
     errors,
@@ -31,20 +22,8 @@ function setup() {
     },
     /** Who was told since this was asked last. */
     told: () => told.splice(0),
-    loopComesRound() {
-      const due = turns;
-      turns = [];
-      for (const fn of due) fn();
-    },
-    get askedFor() {
-      return turns.length;
-    },
+    loop,
   };
-}
-
-/** The microtasks that are there run, and those that they ask for. */
-async function microtasks(): Promise<void> {
-  for (let i = 0; i < 5; i++) await undefined;
 }
 
 test('a few are told with the end of their turn, in order, and the loop is asked for nothing', async () => {
@@ -53,7 +32,7 @@ test('a few are told with the end of their turn, in order, and the loop is asked
   expect(t.told()).toEqual([]);
   await microtasks();
   expect(t.told()).toEqual(names);
-  expect(t.askedFor).toBe(0);
+  expect(t.loop.askedFor).toBe(0);
   expect(t.turnEnd.holdsBack).toBe(false);
 });
 
@@ -62,9 +41,9 @@ test('many are told once what had arrived was read, in order', async () => {
   const names = t.addMany('a', MANY);
   await microtasks();
   expect(t.told()).toEqual([]);
-  expect(t.askedFor).toBe(1);
+  expect(t.loop.askedFor).toBe(1);
   expect(t.turnEnd.holdsBack).toBe(true);
-  t.loopComesRound();
+  t.loop.turn();
   expect(t.told()).toEqual(names);
   expect(t.turnEnd.holdsBack).toBe(false);
 });
@@ -76,7 +55,7 @@ test('who speaks while many wait does not wait for them', async () => {
   t.add('lone');
   await microtasks();
   expect(t.told()).toEqual(['lone']);
-  t.loopComesRound();
+  t.loop.turn();
   expect(t.told()).toEqual(names);
 });
 
@@ -86,10 +65,10 @@ test('many more wait for the same moment, and for no later one', async () => {
   await microtasks();
   const second = t.addMany('b', MANY);
   await microtasks();
-  expect(t.askedFor).toBe(1);
-  t.loopComesRound();
+  expect(t.loop.askedFor).toBe(1);
+  t.loop.turn();
   expect(t.told()).toEqual([...first, ...second]);
-  expect(t.askedFor).toBe(0);
+  expect(t.loop.askedFor).toBe(0);
 });
 
 test('those that many bring up while they are told have a moment of their own', async () => {
@@ -102,11 +81,11 @@ test('those that many bring up while they are told have a moment of their own', 
   });
   const names = t.addMany('a', MANY);
   await microtasks();
-  t.loopComesRound();
+  t.loop.turn();
   expect(t.told()).toEqual(names);
   await microtasks();
   expect(t.told()).toEqual([]);
-  t.loopComesRound();
+  t.loop.turn();
   expect(t.told()).toEqual(brought);
 });
 
@@ -120,7 +99,7 @@ test.each([1, MANY])('one of them that throws is reported, and the others are to
   });
   const names = t.addMany('a', count);
   await microtasks();
-  t.loopComesRound();
+  t.loop.turn();
   expect(t.told()).toEqual(names);
   expect(t.errors).toEqual([error]);
 });
@@ -130,8 +109,8 @@ test('once it is closed nobody waits for the loop any more', async () => {
   t.addMany('a', MANY);
   await microtasks();
   t.turnEnd.close();
-  expect(t.askedFor).toBe(0);
+  expect(t.loop.askedFor).toBe(0);
   expect(t.turnEnd.holdsBack).toBe(false);
-  t.loopComesRound();
+  t.loop.turn();
   expect(t.told()).toEqual([]);
 });

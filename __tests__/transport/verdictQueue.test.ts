@@ -1,24 +1,15 @@
 import { expect, test } from 'vitest';
 import type { Clock } from '../../transport/clock.ts';
-import { systemClock } from '../../transport/clock.ts';
 import { VerdictQueue } from '../../transport/session/verdictQueue.ts';
+import { ManualLoop } from '../support/loop.ts';
 
 /** A clock whose time and turns are the test's. */
 function setup() {
   let now = 0;
-  let turns: (() => void)[] = [];
+  const loop = new ManualLoop();
   const errors: unknown[] = [];
   const heard: string[] = [];
-  const clock: Clock = {
-    ...systemClock,
-    now: () => now,
-    afterIo(fn) {
-      turns.push(fn);
-      return () => {
-        turns = turns.filter((other) => other !== fn);
-      };
-    },
-  };
+  const clock: Clock = { ...loop.clock, now: () => now };
   const queue = new VerdictQueue(clock, (error) => errors.push(error));
   return {
     queue,
@@ -29,15 +20,11 @@ function setup() {
       heard.push(name);
       now += ms;
     },
-    /** What was asked for is the loop's next turn. */
+    loop,
+    /** Who was heard in the loop's next turn. */
     turn() {
-      const due = turns;
-      turns = [];
-      for (const fn of due) fn();
+      loop.turn();
       return heard.splice(0);
-    },
-    get askedFor() {
-      return turns.length;
     },
   };
 }
@@ -47,7 +34,7 @@ test('verdicts that take no time come together, in order, and nothing is asked f
   for (const name of ['first', 'a', 'b', 'c']) t.queue.add(t.taking(0, name));
   expect(t.turn()).toEqual(['first']);
   expect(t.turn()).toEqual(['a', 'b', 'c']);
-  expect(t.askedFor).toBe(0);
+  expect(t.loop.askedFor).toBe(0);
 });
 
 test('once a turn has taken its time the others wait for the next, and none is lost', () => {
@@ -55,9 +42,9 @@ test('once a turn has taken its time the others wait for the next, and none is l
   for (const name of ['first', 'a', 'b', 'c', 'd']) t.queue.add(t.taking(0.15, name));
   expect(t.turn()).toEqual(['first']);
   expect(t.turn()).toEqual(['a', 'b']);
-  expect(t.askedFor).toBe(1);
+  expect(t.loop.askedFor).toBe(1);
   expect(t.turn()).toEqual(['c', 'd']);
-  expect(t.askedFor).toBe(0);
+  expect(t.loop.askedFor).toBe(0);
 });
 
 test('a verdict that takes longer than a turn is alone in it', () => {
@@ -75,7 +62,7 @@ test('however many there are, and however long each takes, a turn sees a share o
   // 15/16 of them are left after each turn: of 1,000 fewer than 16 after 65, one a turn from then on.
   expect(turns).toBeGreaterThan(16);
   expect(turns).toBeLessThan(90);
-  expect(t.askedFor).toBe(0);
+  expect(t.loop.askedFor).toBe(0);
 });
 
 test('who comes after a turn was asked for waits for one of its own: what had arrived for it was not read yet', () => {
@@ -87,7 +74,7 @@ test('who comes after a turn was asked for waits for one of its own: what had ar
   t.queue.add(() => t.queue.add(t.taking(0, 'd')));
   expect(t.turn()).toEqual([]);
   expect(t.turn()).toEqual(['d']);
-  expect(t.askedFor).toBe(0);
+  expect(t.loop.askedFor).toBe(0);
 });
 
 test('a cancelled verdict does not come; with the last one the turn is given back', () => {
@@ -96,14 +83,14 @@ test('a cancelled verdict does not come; with the last one the turn is given bac
   const cancelOther = t.queue.add(t.taking(0, 'b'));
   cancel();
   cancel();
-  expect(t.askedFor).toBe(1);
+  expect(t.loop.askedFor).toBe(1);
   cancelOther();
-  expect(t.askedFor).toBe(0);
+  expect(t.loop.askedFor).toBe(0);
   expect(t.turn()).toEqual([]);
   t.queue.add(t.taking(0, 'c'));
   expect(t.turn()).toEqual(['c']);
   cancelOther();
-  expect(t.askedFor).toBe(0);
+  expect(t.loop.askedFor).toBe(0);
 });
 
 test('a verdict may cancel those behind it, and add others', () => {
@@ -117,9 +104,9 @@ test('a verdict may cancel those behind it, and add others', () => {
   for (const name of ['b', 'c']) cancels.push(t.queue.add(t.taking(0, name)));
   expect(t.turn()).toEqual(['first']);
   expect(t.turn()).toEqual([]);
-  expect(t.askedFor).toBe(1);
+  expect(t.loop.askedFor).toBe(1);
   expect(t.turn()).toEqual(['d']);
-  expect(t.askedFor).toBe(0);
+  expect(t.loop.askedFor).toBe(0);
 });
 
 test('a verdict that throws is reported, and those behind it come', () => {
