@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { Relay } from '../../testUtil/relay.ts';
-import { SeededRandom } from '../support/random.ts';
+import { Random } from '../../testUtil/sim/engine/random.ts';
 import type { ChaosReport } from './numbers.ts';
 
 /** What came of a run. */
@@ -81,7 +81,7 @@ async function bundle(folder: string, name: string): Promise<string> {
 
 /** Breaks everything that can be broken, at random, for `ms` milliseconds; then lets it heal and judges. */
 export async function runChaos(ms: number, seed: number): Promise<ChaosOutcome> {
-  const chance = new SeededRandom(seed);
+  const chance = new Random(seed);
   const random = (): number => chance.next();
   // Inside the repository, so that the processes find what is installed.
   const folder = await mkdtemp(fileURLToPath(new URL('../../node_modules/.cache-chaos-', import.meta.url)));

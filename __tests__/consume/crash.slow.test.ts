@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { SeededRandom } from '../support/random.ts';
+import { Random } from '../../testUtil/sim/engine/random.ts';
 import { contentOf, prepareDatabase, runProgram, upTo } from './support/crash.ts';
 import { temporaryFolder } from './support/stage.ts';
 
@@ -9,7 +9,7 @@ test('processes killed from outside while they catch up leave positions and effe
   using folder = temporaryFolder();
   const file = join(folder.path, 'store.db');
   prepareDatabase(file);
-  const random = new SeededRandom(Math.floor(Math.random() * 2 ** 32));
+  const random = new Random(Math.floor(Math.random() * 2 ** 32));
   let position = 0;
   for (let round = 0; round < 6; round++) {
     const patience = random.integer(1, 4);

@@ -4,7 +4,7 @@ import { JsonCodec } from '../../codec/json.ts';
 import { MsgpackCodec } from '../../codec/msgpack.ts';
 import { canonicalText, requestHash } from '../../router/requestHash.ts';
 import { sha256 } from '../../router/sha256.ts';
-import { SeededRandom } from '../support/random.ts';
+import { Random } from '../../testUtil/sim/engine/random.ts';
 
 const nodes = (text: string) => createHash('sha256').update(text).digest('hex');
 
@@ -124,7 +124,7 @@ describe('the hash of a request', () => {
   });
 
   test.each([JsonCodec, MsgpackCodec])('is the same on both sides of $name', (codec) => {
-    const random = new SeededRandom(3);
+    const random = new Random(3);
     const leaves = [0, -5, 0.5, 2 ** 53, '', 'é', '\u2028', true, null, 12n, -(2n ** 70n), new Uint8Array([0, 200])];
     const make = (depth: number): unknown => {
       const kind = depth === 0 ? 0 : random.integer(0, 2);

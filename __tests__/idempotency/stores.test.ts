@@ -6,9 +6,9 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { IdempotencyLimitOptions } from '../../router/idempotencyLimits.ts';
 import type { IdempotencyClaim, IdempotencyStore } from '../../router/idempotencyStore.ts';
 import { MemoryIdempotencyStore } from '../../router/memoryIdempotencyStore.ts';
+import { Random } from '../../testUtil/sim/engine/random.ts';
 import type { SqliteDatabase } from '../../watch/sqlite.ts';
 import { SqliteIdempotencyStore } from '../../watch/sqliteIdempotencyStore.ts';
-import { SeededRandom } from '../support/random.ts';
 
 type Store = IdempotencyStore & { readonly size: number; readonly bytes: number };
 
@@ -134,7 +134,7 @@ describe.each(stores)('the store of outcomes in $name', ({ make }) => {
 
   test('counts what it holds as a list of its entries would, whatever happens to them', async () => {
     const store = make({ maxEntries: 30, maxPrincipalShare: 1 / 3 });
-    const random = new SeededRandom(5);
+    const random = new Random(5);
     const model = new Map<string, { principal: string; expiresAt: number; outcome: boolean }>();
     let now = 0;
     for (let step = 0; step < 1_000; step++) {

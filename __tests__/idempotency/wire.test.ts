@@ -3,9 +3,9 @@ import { JsonCodec } from '../../codec/json.ts';
 import { MsgpackCodec } from '../../codec/msgpack.ts';
 import { MemoryIdempotencyStore } from '../../router/memoryIdempotencyStore.ts';
 import { createServer } from '../../router/server.ts';
+import { Random } from '../../testUtil/sim/engine/random.ts';
 import type { TransportMessage } from '../../transport/message.ts';
 import { BarePeer, messageOf } from '../support/barePeer.ts';
-import { SeededRandom } from '../support/random.ts';
 import { createShopStage, type ShopStage, shopOf } from '../support/shop.ts';
 
 /** A client spoken by hand, which may say what ours does not. */
@@ -136,7 +136,7 @@ describe.each([JsonCodec, MsgpackCodec])('what a client says by hand of a key, i
   test('whatever its text is, each is one call', async () => {
     await using set = await opened(new MemoryIdempotencyStore({ maxPrincipalShare: 1 }));
     const { peer, stage } = set;
-    const random = new SeededRandom(11);
+    const random = new Random(11);
     const numbers = new Map<string, unknown>();
     for (let i = 0; i < 300; i++) {
       // Short and of few characters, so that some come again.

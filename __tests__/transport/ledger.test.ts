@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { Random } from '../../testUtil/sim/engine/random.ts';
 import { LedgerError } from '../../transport/errors.ts';
 import { Ledger } from '../../transport/session/ledger.ts';
 import { varintLength, writeVarint } from '../../transport/varint.ts';
 import { bytesKeptBy } from '../attacks/support/memory.ts';
-import { SeededRandom } from '../support/random.ts';
 
 /** A frame that says which it is. */
 function frame(n: number, bytes = 4): Uint8Array {
@@ -113,7 +113,7 @@ describe('frames that left together', () => {
   });
 
   test('are what they were, whatever is sent, packed and confirmed', () => {
-    const random = new SeededRandom(7);
+    const random = new Random(7);
     const ledger = new Ledger();
     const lengths: number[] = [];
     for (let round = 0; round < 3_000; round++) {
@@ -271,7 +271,7 @@ describe('waiting for a confirmation', () => {
 
 describe('any sequence of sends and acks', () => {
   test.each([1, 2, 3, 4, 5, 6])('behaves as a list that is cut from the front (seed %d)', (seed) => {
-    const random = new SeededRandom(seed);
+    const random = new Random(seed);
     const ledger = new Ledger();
     let model: Uint8Array[] = [];
     let oldest = 0;

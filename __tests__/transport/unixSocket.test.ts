@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { JsonCodec } from '../../codec/json.ts';
 import { createHarness } from '../../testUtil/harness.ts';
+import { Random } from '../../testUtil/sim/engine/random.ts';
 import { UnixDomainSocketClientTransport, UnixSocketError } from '../../transport/impls/unix/client.ts';
 import { FrameReader } from '../../transport/impls/unix/framing.ts';
 import { listenOnUnixSocket, UnixDomainSocketServerTransport } from '../../transport/impls/unix/server.ts';
 import { requestOf, statusOf } from '../support/barePeer.ts';
 import { Bystander } from '../support/bystander.ts';
-import { SeededRandom } from '../support/random.ts';
 import { TransportEventLog } from '../support/transportEvents.ts';
 import { withLength } from '../support/withLength.ts';
 
@@ -185,7 +185,7 @@ describe('frames on a byte stream', () => {
   test('come out whole byte by byte, and in random pieces', () => {
     const expected = bodies.map((body) => [...body]);
     expect(read([...stream].map((byte) => new Uint8Array([byte])))).toEqual(expected);
-    const random = new SeededRandom(1);
+    const random = new Random(1);
     for (let n = 0; n < 200; n++) {
       const chunks: Uint8Array[] = [];
       for (let at = 0; at < stream.length; ) {

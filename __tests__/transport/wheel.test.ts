@@ -1,9 +1,9 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
+import { Random } from '../../testUtil/sim/engine/random.ts';
 import { VirtualClock } from '../../testUtil/virtualClock.ts';
 import { TimerWheel } from '../../transport/wheel.ts';
-import { SeededRandom } from '../support/random.ts';
 
 const SLOT_MS = 20;
 
@@ -366,7 +366,7 @@ class NaiveWheel {
 
 describe('any sequence of registrations, cancellations, advances and stalls', () => {
   test.each(Array.from({ length: 12 }, (_, seed) => seed))('does what a naive list does (seed %d)', async (seed) => {
-    const random = new SeededRandom(seed);
+    const random = new Random(seed);
     const { clock, wheel, errors } = setup();
     const naive = new NaiveWheel(clock.now());
     const fired: string[] = [];

@@ -43,9 +43,11 @@ export class Random {
     return this.next() < p;
   }
 
-  /** One of them. */
-  pick<T>(items: readonly [T, ...T[]]): T {
-    return items[Math.floor(this.next() * items.length)] ?? items[0];
+  /** One of them; undefined of none. */
+  pick<T>(items: readonly [T, ...T[]]): T;
+  pick<T>(items: readonly T[]): T | undefined;
+  pick<T>(items: readonly T[]): T | undefined {
+    return items[Math.floor(this.next() * items.length)];
   }
 
   /** Twelve characters, as the library's ids have. */
