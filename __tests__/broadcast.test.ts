@@ -10,6 +10,7 @@ import { createServiceSchema } from '../router/services.ts';
 import type { Writable } from '../router/writable.ts';
 import { createHarness } from '../testUtil/harness.ts';
 import { matrix } from '../testUtil/matrix.ts';
+import type { VirtualClock } from '../testUtil/virtualClock.ts';
 import type { ClientTransportOptions } from '../transport/options.ts';
 import type { ServerTransport } from '../transport/server.ts';
 import { allExtensions, noExtensions } from './support/extensions.ts';
@@ -18,8 +19,11 @@ import { microtasks } from './support/loop.ts';
 const Event = Type.Object({ n: Type.Number() });
 type Subscriber = Writable<Result<{ n: number }, never>>;
 
-/** Writes of a server to each of its connections from now on. Each is corked, however many frames it has. */
-function countWrites(transport: ServerTransport): () => number[] {
+/** What a write to a connection takes. */
+const WRITE_MS = 0.1;
+
+/** Writes of a server to each of its connections from now on. Each is corked, however many frames it has; and each takes its time. */
+function countWrites(transport: ServerTransport, clock: VirtualClock): () => number[] {
   const counts: number[] = [];
   for (const session of transport.sessions.values()) {
     if (session.state !== 'Connected') throw new Error(`${session.to} is ${session.state}`);
@@ -28,6 +32,7 @@ function countWrites(transport: ServerTransport): () => number[] {
     const i = counts.push(0) - 1;
     connection.cork = () => {
       counts[i] = (counts[i] ?? 0) + 1;
+      clock.pass(WRITE_MS);
       cork();
     };
   }
@@ -80,35 +85,62 @@ describe.each(matrix)('one event to many subscribers over $name', ({ transport, 
     await harness[Symbol.asyncDispose]();
   });
 
-  /** So many that they wait until what had arrived was read. */
+  /** So many that the next event waits until what arrived meanwhile was read. */
   const many = Array.from({ length: 20 }, () => ({}));
 
-  test('leaves with the others that came before what had arrived was read, in one write to each', async () => {
-    const { harness, serverTransport, server, subscribers, readables } = await setup(...many);
-    const writes = countWrites(serverTransport);
-    broadcast(subscribers, Ok({ n: 1 }));
-    await microtasks();
-    broadcast(subscribers, Ok({ n: 2 }));
-    await microtasks();
-    expect(writes()).toEqual(many.map(() => 0));
+  async function setupMany() {
+    const parts = await setup(...many);
+    const writes = countWrites(parts.serverTransport, parts.harness.clock);
+    return { ...parts, writes };
+  }
+
+  test('leaves at once, and the next one with the others that came before what arrived meanwhile was read', async () => {
+    const { harness, server, subscribers, readables, writes } = await setupMany();
+    for (const n of [1, 2, 3]) {
+      broadcast(subscribers, Ok({ n }));
+      await microtasks();
+      expect(writes()).toEqual(many.map(() => 1));
+    }
     await harness.settled();
-    expect(writes()).toEqual(many.map(() => 1));
+    expect(writes()).toEqual(many.map(() => 2));
     for (const subscriber of subscribers) subscriber.close();
     await harness.settled();
-    for (const readable of readables) expect(await readable.collect()).toEqual([Ok({ n: 1 }), Ok({ n: 2 })]);
+    for (const readable of readables)
+      expect(await readable.collect()).toEqual([Ok({ n: 1 }), Ok({ n: 2 }), Ok({ n: 3 })]);
     await server.close();
     await harness[Symbol.asyncDispose]();
   });
 
-  test('leaves before its session is ended, if its turn is over', async () => {
-    const { harness, serverTransport, subscribers, readables } = await setup(...many);
-    broadcast(subscribers, Ok({ n: 1 }));
+  test('waits no longer than it took the one before, if a subscriber is told something else', async () => {
+    const { harness, server, subscribers, readables, writes } = await setupMany();
+    for (const n of [1, 2]) {
+      broadcast(subscribers, Ok({ n }));
+      await microtasks();
+    }
+    harness.clock.pass(many.length * WRITE_MS);
+    subscribers[0]?.write(Ok({ n: 3 }));
     await microtasks();
+    expect(writes()).toEqual(many.map(() => 2));
+    for (const subscriber of subscribers) subscriber.close();
+    await harness.settled();
+    expect(await readables[0]?.collect()).toEqual([Ok({ n: 1 }), Ok({ n: 2 }), Ok({ n: 3 })]);
+    expect(await readables[1]?.collect()).toEqual([Ok({ n: 1 }), Ok({ n: 2 })]);
+    for (const readable of readables.slice(2)) readable.break();
+    await server.close();
+    await harness[Symbol.asyncDispose]();
+  });
+
+  test('that waits leaves before its session is ended', async () => {
+    const { harness, serverTransport, subscribers, readables } = await setupMany();
+    for (const n of [1, 2]) {
+      broadcast(subscribers, Ok({ n }));
+      await microtasks();
+    }
     serverTransport.close();
     await harness.settled();
     for (const readable of readables) {
-      const first = await readable[Symbol.asyncIterator]().next();
-      expect(first.value).toEqual(Ok({ n: 1 }));
+      const iterator = readable[Symbol.asyncIterator]();
+      for (const n of [1, 2]) expect((await iterator.next()).value).toEqual(Ok({ n }));
       readable.break();
     }
     await harness[Symbol.asyncDispose]();
@@ -116,9 +148,11 @@ describe.each(matrix)('one event to many subscribers over $name', ({ transport, 
 
   // The network in memory delivers by way of the loop, too.
   test.skipIf(transport === 'memory')('is nothing that waits for the loop once its transport has closed', async () => {
-    const { harness, serverTransport, subscribers, readables } = await setup(...many);
-    broadcast(subscribers, Ok({ n: 1 }));
-    await microtasks();
+    const { harness, serverTransport, subscribers, readables } = await setupMany();
+    for (const n of [1, 2]) {
+      broadcast(subscribers, Ok({ n }));
+      await microtasks();
+    }
     expect(harness.clock.pendingIo).toBe(1);
     serverTransport.close();
     expect(harness.clock.pendingIo).toBe(0);

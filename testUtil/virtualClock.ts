@@ -28,6 +28,11 @@ export class VirtualClock implements Clock {
     return this.#now;
   }
 
+  /** So much time passes in which this process is busy: no timer fires. */
+  pass(ms: number): void {
+    this.#now += ms;
+  }
+
   wallNow(): number {
     return 1_700_000_000_000 + this.#now;
   }

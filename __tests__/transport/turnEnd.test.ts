@@ -1,28 +1,50 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
+import type { Clock } from '../../transport/clock.ts';
 import { TurnEnd } from '../../transport/session/turnEnd.ts';
 import { ManualLoop, microtasks } from '../support/loop.ts';
 
 const MANY = 16;
+/** What it takes one to speak. */
+const ONE_MS = 0.125;
+/** What it takes many. */
+const MANY_MS = MANY * ONE_MS;
 
-/** A turn end whose loop comes round when the test says so. */
+/** A turn end whose time and loop are the test's. */
 function setup() {
   const loop = new ManualLoop();
+  let now = 1_000;
   const errors: unknown[] = [];
   const told: string[] = [];
-  const turnEnd = new TurnEnd(loop.clock, (error) => errors.push(error));
+  const clock: Clock = { ...loop.clock, now: () => now };
+  const turnEnd = new TurnEnd(clock, (error) => errors.push(error));
   return {
     turnEnd,
+    loop,
     errors,
-    add: (name: string) => turnEnd.add({ onTurnOver: () => told.push(name) }),
+    add(name: string) {
+      const onTurnOver = () => {
+        told.push(name);
+        now += ONE_MS;
+      };
+      turnEnd.add({ onTurnOver });
+    },
     /** So many, whose names begin so. */
-    addMany(name: string, count: number): string[] {
+    addMany(name: string, count = MANY): string[] {
       const names = Array.from({ length: count }, (_, i) => `${name}${i}`);
       for (const one of names) this.add(one);
       return names;
     },
+    /** Many have just spoken. */
+    async afterMany() {
+      this.addMany('first');
+      await microtasks();
+      this.told();
+    },
     /** Who was told since this was asked last. */
     told: () => told.splice(0),
-    loop,
+    pass(ms: number) {
+      now += ms;
+    },
   };
 }
 
@@ -36,9 +58,30 @@ test('a few are told with the end of their turn, in order, and the loop is asked
   expect(t.turnEnd.holdsBack).toBe(false);
 });
 
-test('many are told once what had arrived was read, in order', async () => {
+test('one microtask is asked for, however many speak', async () => {
   const t = setup();
-  const names = t.addMany('a', MANY);
+  const asked = vi.spyOn(globalThis, 'queueMicrotask');
+  t.addMany('a', 500);
+  expect(asked).toHaveBeenCalledTimes(1);
+  asked.mockRestore();
+  await microtasks();
+});
+
+test('many are told with the end of their turn, too, where no others have just spoken', async () => {
+  const t = setup();
+  const names = t.addMany('a');
+  await microtasks();
+  expect(t.told()).toEqual(names);
+  expect(t.turnEnd.holdsBack).toBe(false);
+  t.loop.turn();
+  expect(t.told()).toEqual([]);
+  expect(t.loop.askedFor).toBe(0);
+});
+
+test('the next many are told once what had arrived meanwhile was read, in order', async () => {
+  const t = setup();
+  await t.afterMany();
+  const names = t.addMany('a');
   await microtasks();
   expect(t.told()).toEqual([]);
   expect(t.loop.askedFor).toBe(1);
@@ -48,9 +91,43 @@ test('many are told once what had arrived was read, in order', async () => {
   expect(t.turnEnd.holdsBack).toBe(false);
 });
 
+test('many that come after that wait for nothing', async () => {
+  const t = setup();
+  await t.afterMany();
+  t.loop.turn();
+  const names = t.addMany('a');
+  await microtasks();
+  expect(t.told()).toEqual(names);
+});
+
+test('many that waited are many that have spoken: the next ones wait', async () => {
+  const t = setup();
+  await t.afterMany();
+  t.addMany('a');
+  await microtasks();
+  t.loop.turn();
+  t.told();
+  const names = t.addMany('b');
+  await microtasks();
+  expect(t.told()).toEqual([]);
+  t.loop.turn();
+  expect(t.told()).toEqual(names);
+});
+
+test('a few that have spoken make nobody wait', async () => {
+  const t = setup();
+  t.addMany('few', MANY - 1);
+  await microtasks();
+  t.told();
+  const names = t.addMany('a');
+  await microtasks();
+  expect(t.told()).toEqual(names);
+});
+
 test('who speaks while many wait does not wait for them', async () => {
   const t = setup();
-  const names = t.addMany('a', MANY);
+  await t.afterMany();
+  const names = t.addMany('a');
   await microtasks();
   t.add('lone');
   await microtasks();
@@ -59,32 +136,63 @@ test('who speaks while many wait does not wait for them', async () => {
   expect(t.told()).toEqual(names);
 });
 
-test('many more wait for the same moment, and for no later one', async () => {
+test('many more wait for the same moment', async () => {
   const t = setup();
-  const first = t.addMany('a', MANY);
+  await t.afterMany();
+  const first = t.addMany('a');
   await microtasks();
-  const second = t.addMany('b', MANY);
+  const second = t.addMany('b');
   await microtasks();
   expect(t.loop.askedFor).toBe(1);
   t.loop.turn();
   expect(t.told()).toEqual([...first, ...second]);
-  expect(t.loop.askedFor).toBe(0);
 });
 
-test('those that many bring up while they are told have a moment of their own', async () => {
+test('nobody waits where more time has passed than it took the others to speak', async () => {
+  const t = setup();
+  await t.afterMany();
+  t.pass(MANY_MS - ONE_MS);
+  const waiting = t.addMany('a');
+  await microtasks();
+  expect(t.told()).toEqual([]);
+  t.pass(ONE_MS);
+  const late = t.addMany('b');
+  await microtasks();
+  expect(t.told()).toEqual([...late, ...waiting]);
+  expect(t.turnEnd.holdsBack).toBe(false);
+  expect(t.loop.askedFor).toBe(1);
+});
+
+test.each(['another speaks', 'one of them has more to say'])(
+  'a loop that does not come round keeps nobody: %s once that time is over',
+  async (what) => {
+    const t = setup();
+    await t.afterMany();
+    const names = t.addMany('a');
+    await microtasks();
+    t.pass(MANY_MS - ONE_MS);
+    t.turnEnd.remind();
+    await microtasks();
+    expect(t.told()).toEqual([]);
+    t.pass(ONE_MS);
+    if (what === 'another speaks') t.add('lone');
+    else t.turnEnd.remind();
+    await microtasks();
+    expect(t.told()).toEqual(what === 'another speaks' ? ['lone', ...names] : names);
+  },
+);
+
+test('those that many bring up while they are told have a turn of their own, and are the next many', async () => {
   const t = setup();
   let brought: string[] = [];
   t.turnEnd.add({
     onTurnOver: () => {
-      brought = t.addMany('b', MANY);
+      brought = t.addMany('b');
     },
   });
-  const names = t.addMany('a', MANY);
+  const names = t.addMany('a');
   await microtasks();
-  t.loop.turn();
   expect(t.told()).toEqual(names);
-  await microtasks();
-  expect(t.told()).toEqual([]);
   t.loop.turn();
   expect(t.told()).toEqual(brought);
 });
@@ -99,18 +207,27 @@ test.each([1, MANY])('one of them that throws is reported, and the others are to
   });
   const names = t.addMany('a', count);
   await microtasks();
-  t.loop.turn();
   expect(t.told()).toEqual(names);
   expect(t.errors).toEqual([error]);
 });
 
 test('once it is closed nobody waits for the loop any more', async () => {
   const t = setup();
-  t.addMany('a', MANY);
+  await t.afterMany();
+  t.addMany('a');
   await microtasks();
   t.turnEnd.close();
   expect(t.loop.askedFor).toBe(0);
   expect(t.turnEnd.holdsBack).toBe(false);
   t.loop.turn();
   expect(t.told()).toEqual([]);
+});
+
+test('many of whom one closes it are told, and the loop is asked for nothing', async () => {
+  const t = setup();
+  t.turnEnd.add({ onTurnOver: () => t.turnEnd.close() });
+  const names = t.addMany('a');
+  await microtasks();
+  expect(t.told()).toEqual(names);
+  expect(t.loop.askedFor).toBe(0);
 });

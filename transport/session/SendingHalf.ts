@@ -55,7 +55,10 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
       this.#pendingBytes = 0;
       return this.core.env.owner.onFlushDue(this);
     }
-    if (this.#isFlushing) return;
+    if (this.#isFlushing) {
+      if (this.core.env.flushes.holdsBack) this.core.env.flushes.remind();
+      return;
+    }
     this.#isFlushing = true;
     this.core.env.flushes.add(this);
   }

@@ -16,16 +16,22 @@ const MANY = 16;
  * nothing waits for the next turn. One for all sessions of a transport: a microtask each costs an event to 500 subscribers
  * a tenth.
  *
- * Many at once wait until what had arrived by then was read: other events that are there already leave with this one, in one write to
- * each instead of one for every event. Where nothing else has arrived, the loop comes round at once. Whoever speaks meanwhile,
- * and is not one of them, does not wait for them.
+ * Where many have just spoken, the next many wait until what arrived meanwhile was read: other events that are there already leave
+ * with theirs, in one write to each instead of one for every event. Whoever speaks meanwhile, and is not one of them, does not wait for them.
  */
 export class TurnEnd {
   readonly #clock: Clock;
   readonly #onError: (error: unknown) => void;
   #waiting: AtTurnEnd[] = [];
-  #later: AtTurnEnd[] = [];
-  #cancelLater: CancelTimer | undefined;
+  /** Many, that have to wait. */
+  #held: AtTurnEnd[] = [];
+  /** Many have spoken, and what arrived meanwhile was not read yet. */
+  #cancelRead: CancelTimer | undefined;
+  /** When they had spoken, and how long it took. */
+  #spokeAt = 0;
+  #tookMs = 0;
+  #isDue = false;
+  #isClosed = false;
 
   constructor(clock: Clock, onError: (error: unknown) => void) {
     this.#clock = clock;
@@ -34,42 +40,60 @@ export class TurnEnd {
 
   /** True while many wait for more than their turn's end. */
   get holdsBack(): boolean {
-    return this.#cancelLater !== undefined;
+    return this.#held.length > 0;
   }
 
   /** Nobody is added twice before being called. */
   add(one: AtTurnEnd): void {
     this.#waiting.push(one);
-    if (this.#waiting.length === 1) queueMicrotask(this.#turnOver);
+    this.remind();
+  }
+
+  /** Somebody has something to say who was added before: who waits for too long by the end of this turn waits no longer. */
+  remind(): void {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    queueMicrotask(this.#turnOver);
   }
 
   /** Calls nobody who waits for more than this turn's end: the transport has closed. */
   close(): void {
-    this.#cancelLater?.();
-    this.#cancelLater = undefined;
-    this.#later = [];
+    this.#isClosed = true;
+    this.#cancelRead?.();
+    this.#takeHeld();
   }
 
   readonly #turnOver = (): void => {
+    this.#isDue = false;
     const waiting = this.#waiting;
     this.#waiting = [];
-    if (waiting.length < MANY) return this.#call(waiting);
-    if (this.holdsBack) {
-      for (const one of waiting) this.#later.push(one);
-      return;
-    }
-    this.#later = waiting;
-    this.#cancelLater = this.#clock.afterIo(this.#read);
+    if (!this.#isWorthWaiting) {
+      const held = this.#takeHeld();
+      this.#call(waiting);
+      this.#call(held);
+    } else if (waiting.length < MANY) this.#call(waiting);
+    else for (const one of waiting) this.#held.push(one);
   };
+
+  /** Longer than it takes them to speak would cost more than it saves, and keep a lone event of a busy process. */
+  get #isWorthWaiting(): boolean {
+    return this.#cancelRead !== undefined && this.#clock.now() - this.#spokeAt < this.#tookMs;
+  }
 
   readonly #read = (): void => {
-    const later = this.#later;
-    this.#later = [];
-    this.#cancelLater = undefined;
-    this.#call(later);
+    this.#cancelRead = undefined;
+    this.#call(this.#takeHeld());
   };
 
+  #takeHeld(): AtTurnEnd[] {
+    const held = this.#held;
+    this.#held = [];
+    return held;
+  }
+
   #call(waiting: readonly AtTurnEnd[]): void {
+    const areMany = waiting.length >= MANY;
+    const startedAt = areMany ? this.#clock.now() : 0;
     for (const one of waiting) {
       try {
         one.onTurnOver();
@@ -77,5 +101,9 @@ export class TurnEnd {
         this.#onError(error);
       }
     }
+    if (!areMany || this.#isClosed) return;
+    this.#spokeAt = this.#clock.now();
+    this.#tookMs = this.#spokeAt - startedAt;
+    this.#cancelRead ??= this.#clock.afterIo(this.#read);
   }
 }
