@@ -658,6 +658,50 @@ describe.each(matrix)('dialling over $name', ({ transport, codec }) => {
     expect(server.peers.length).toBeLessThan(20);
   });
 
+  test('nor is one that accepts and says nothing', async () => {
+    await using harness = await createHarness({ transport, codec });
+    harness.holdsHandshakes = true;
+    using server = new BareServer(harness.link, codec);
+    const backoff = { baseIntervalMs: 1_000, maxJitterMs: 0, maxBackoffMs: 320_000 };
+    const client = harness.client({ ...backoff, sessionDisconnectGraceMs: HOUR_MS }, 'client-1');
+    client.connect('SERVER');
+    void (async () => {
+      for (;;) {
+        const peer = await server.accepted();
+        await peer.acceptHandshake({ heartbeat: { intervalMs: BEAT_MS, misses: MISSES } }).catch(() => undefined);
+      }
+    })();
+    // The waits before the tenth dial are 511 seconds, and before each of the others lies a silence of some five.
+    await harness.advance(560_000);
+    expect(server.peers.length).toBeGreaterThan(8);
+    expect(server.peers.length).toBeLessThan(12);
+  });
+
+  test('a connection on which the server is heard after more than a heartbeat interval is believed in from then on', async () => {
+    await using harness = await createHarness({ transport, codec });
+    harness.holdsHandshakes = true;
+    using server = new BareServer(harness.link, codec);
+    const client = harness.client({ baseIntervalMs: 1_000, maxJitterMs: 0 }, 'client-1');
+    client.connect('SERVER');
+    const heartbeat = { intervalMs: BEAT_MS, misses: 10 };
+    const dropping = await server.accepted();
+    await dropping.acceptHandshake({ heartbeat });
+    dropping.close();
+    await harness.advance(1_000 + SLOT_MS);
+    const late = await server.accepted();
+    await late.acceptHandshake({ heartbeat });
+    await harness.advance(1.5 * BEAT_MS);
+    const beat = { streamId: 'heartbeat', controlFlags: 1, payload: { type: 'ACK' } };
+    late.send(messageOf({ from: 'SERVER', to: 'client-1', ...beat }));
+    await harness.settled();
+    await harness.advance(BEAT_MS);
+    expect(server.peers).toHaveLength(2);
+    late.close();
+    await harness.settled();
+    await harness.advance(SLOT_MS);
+    expect(server.peers).toHaveLength(3);
+  });
+
   test('an hour offline costs the session and not the intent: a new one is made when the network is back', async () => {
     await using set = await setup({ sessionDisconnectGraceMs: 30_000, maxBackoffMs: 32_000 });
     set.harness.link.setReachable(true);

@@ -25,6 +25,8 @@ export abstract class ReceivingHalf extends SendingHalf {
   #heardAck = 0;
   /** A frame came since liveness asked last. It asks, rather than being told: its object need not be touched for each frame. */
   #heard = false;
+  /** A frame came at all. */
+  #hasHeard = false;
 
   constructor(core: SessionCore, connection: Connection, role: Role) {
     super(core, connection);
@@ -50,7 +52,13 @@ export abstract class ReceivingHalf extends SendingHalf {
   takeHeard(): boolean {
     const heard = this.#heard;
     this.#heard = false;
+    if (heard) this.#hasHeard = true;
     return heard;
+  }
+
+  /** Whether a frame came on this connection. */
+  protected get hasHeard(): boolean {
+    return this.#hasHeard || this.#heard;
   }
 
   /** Goes on with a frame that was interrupted, or with the next one. */

@@ -43,7 +43,7 @@ export class SessionConnected extends ReceivingHalf implements ConnectionReceive
 
   onEnter(): void {
     const { core, connection } = this;
-    const { owner, wheel, clock, telemetry } = core.env;
+    const { wheel, clock, telemetry } = core.env;
     const attributes = { 'holdfast.session_id': core.id };
     this.#span = telemetry.startSpan('holdfast.connection', this.role, attributes, core.span);
     // Read before anything is written: a connection may answer within the call that sends.
@@ -57,8 +57,14 @@ export class SessionConnected extends ReceivingHalf implements ConnectionReceive
     core.sink = this;
     core.wasConnected = true;
     this.#liveness.start(clock, wheel, this.#beatMs);
-    if (this.role === 'client') this.own(wheel.after(this.#beatMs, () => owner.onSettled(this.handle)));
+    if (this.role === 'client') this.#settle();
     else this.watchExpiry();
+  }
+
+  /** Client: a connection is believed in once it has held for a beat, and something was heard on it. */
+  #settle(): void {
+    const { owner, wheel } = this.core.env;
+    this.own(wheel.after(this.#beatMs, () => (this.hasHeard ? owner.onSettled(this.handle) : this.#settle())));
   }
 
   protected override onExit(): void {
