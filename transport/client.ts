@@ -1,14 +1,8 @@
 import { judgeAnswer } from './answer.ts';
+import { encodeRequest } from './ask.ts';
 import type { Connection } from './connection.ts';
 import { ProtocolError } from './errors.ts';
-import { type ExtensionOffer, offerOf } from './extensions.ts';
-import {
-  type ClientHandshake,
-  HandshakeCode,
-  type HandshakeRequest,
-  handshakeRequestMessage,
-  PROTOCOL_VERSION,
-} from './handshake.ts';
+import { type ClientHandshake, HandshakeCode } from './handshake.ts';
 import { Intent } from './intent.ts';
 import { type IncomingMessage, rehandshakeResponse } from './message.ts';
 import { type ClientTransportOptions, type SettledClientOptions, settleClientOptions } from './options.ts';
@@ -32,14 +26,13 @@ import {
 } from './session/transitions.ts';
 import type { SessionEnd, SessionPort } from './stream.ts';
 import { Transport } from './transport.ts';
-import { decodeFrame, encodeFrame } from './wire.ts';
+import { decodeFrame } from './wire.ts';
 
 /** Dials, backs off, asks: the client's graph. An implementation provides {@link ClientTransport.dial}. */
 export abstract class ClientTransport extends Transport<SettledClientOptions> {
   readonly #intents = new Map<string, Intent>();
   readonly #environment: SessionEnvironment;
   #handshake: ClientHandshake | undefined;
-  readonly #newId = (): string => this.clock.id();
 
   /** @param clientId our id; by default a random one */
   constructor(clientId: string | undefined, options: ClientTransportOptions = {}) {
@@ -253,33 +246,10 @@ export abstract class ClientTransport extends Transport<SettledClientOptions> {
     this.endSession(session, end);
   }
 
-  #offer({ agreement, ledger, resumeToken: token }: SessionCore): ExtensionOffer | undefined {
-    if (token === undefined) return offerOf(this.options, undefined);
-    const instance = agreement?.extensions?.resume?.instance;
-    const everConnected = agreement !== undefined;
-    const { nextSeq } = ledger;
-    return offerOf(
-      this.options,
-      instance === undefined ? { token, everConnected, nextSeq } : { token, everConnected, instance, nextSeq },
-    );
-  }
-
   readonly #metadataReady = (session: SessionHandshaking, metadata: unknown): void => {
-    const { core } = session;
-    const { ledger } = core;
-    const request: HandshakeRequest = {
-      type: 'HANDSHAKE_REQ',
-      protocolVersion: PROTOCOL_VERSION,
-      sessionId: core.id,
-      expectedSessionState: { nextExpectedSeq: ledger.ack, nextSentSeq: ledger.oldestUnackedSeq },
-    };
-    if (metadata !== undefined) request.metadata = metadata;
-    const offer = this.#offer(core);
-    if (offer !== undefined) request.extensions = offer;
-    const message = handshakeRequestMessage(core.from, core.to, this.#newId, core.span.propagation, request);
     let frame: Uint8Array;
     try {
-      frame = encodeFrame(this.options.codec, message, this.options.maxMessageBytes);
+      frame = encodeRequest(session.core, metadata, this.options);
     } catch (error) {
       return this.#metadataFailed(session, error);
     }

@@ -4,9 +4,10 @@ import type { Connection } from './connection.ts';
 import { HoldfastError, ProtocolError } from './errors.ts';
 import { type AcceptedExtensions, acceptedOf, type IdempotencyTerms } from './extensions.ts';
 import { HandshakeCode, type HandshakePeer, type ServerHandshake } from './handshake.ts';
-import { type IncomingMessage, rehandshakeRequest } from './message.ts';
+import type { IncomingMessage } from './message.ts';
 import { type ServerTransportOptions, type SettledServerOptions, settleServerOptions } from './options.ts';
 import { PendingHandshakes } from './pendingHandshakes.ts';
+import { adopt, Rehandshakes } from './rehandshakes.ts';
 import { Replaced } from './replaced.ts';
 import { type FirstFrame, readFirstFrame } from './request.ts';
 import { decideResume } from './resume.ts';
@@ -34,6 +35,7 @@ type Asked = Extract<FirstFrame, { kind: 'request' }> & { readonly pending: Sess
 /** Accepts and answers: the server's graph. An implementation calls {@link ServerTransport.acceptConnection}. */
 export abstract class ServerTransport extends Transport<SettledServerOptions> {
   readonly #pending: PendingHandshakes;
+  readonly #rehandshakes: Rehandshakes;
   readonly #environment: SessionEnvironment;
   readonly #replaced: Replaced;
   readonly #index: ClientIndex;
@@ -57,6 +59,14 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
       log: (level, message, fields) => this.log(level, message, fields),
       protocolError: (event) => this.protocolError(event),
     });
+    const rehandshakes = new Rehandshakes({
+      handshake: () => this.#handshake,
+      wallNow: this.#wallNow,
+      log: (level, message, fields) => this.log(level, message, fields),
+      post: (session, fn) => queue.post(session, fn, undefined),
+      expire: (session, code, message) => this.#expire(session, code, message),
+    });
+    this.#rehandshakes = rehandshakes;
     this.#instance = this.clock.id() + this.clock.id();
     this.#index = new ClientIndex(this.options.duplicateClient === 'coexist');
     this.#replaced = new Replaced(this.wheel, this.options.sessionDisconnectGraceMs);
@@ -70,8 +80,8 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
           this.#dropPending,
           `no handshake within handshakeTimeoutMs (${this.options.handshakeTimeoutMs})`,
         ),
-      onExpiryNear: (session) => queue.post(session, this.#askAgain, undefined),
-      onRehandshakeOverdue: (session) => queue.post(session, this.#rehandshakeOverdue, undefined),
+      onExpiryNear: (session) => queue.post(session, rehandshakes.ask, undefined),
+      onRehandshakeOverdue: (session) => queue.post(session, rehandshakes.overdue, undefined),
       ...this.sharedEvents(),
       ...noClientEvents,
     });
@@ -111,7 +121,8 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
   /** Asks a client for fresh handshake metadata; its session ends if none that is valid comes in time. */
   requestRehandshake(clientId: string): void {
     this.queue.run(() => {
-      for (const session of this.#sessionsOf(clientId)) if (session.state === 'Connected') this.#askAgain(session);
+      for (const session of this.#sessionsOf(clientId))
+        if (session.state === 'Connected') this.#rehandshakes.ask(session);
     });
   }
 
@@ -263,7 +274,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     const initialLimit = extensions?.credit === undefined ? undefined : request.extensions?.credit?.windowBytes;
     core.agree(this.#agreements.of(codec, extensions), pending.requestArrivedAt ?? this.clock.now(), initialLimit);
     if (extensions?.resume !== undefined) core.resumeToken = request.extensions?.resume?.token;
-    this.#adopt(core, credentials);
+    adopt(core, credentials);
     this.#index.add(core);
     this.install(waitingToConnected(pending, core, answer), true);
   }
@@ -283,17 +294,11 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     const wasAnswered = request.extensions?.resume?.everConnected ?? core.ledger.ack > 0;
     if (!wasAnswered && pending.requestArrivedAt !== undefined) core.zero = pending.requestArrivedAt;
     core.confirm(request.expectedSessionState.nextExpectedSeq);
-    this.#adopt(core, credentials);
+    adopt(core, credentials);
     if (session.state === 'Connected') this.install(waitingAndConnectedToConnected(pending, session, answer));
     else if (session.state === 'NoConnection')
       this.install(waitingAndNoConnectionToConnected(pending, session, answer));
     core.wakeWriters();
-  }
-
-  #adopt(core: SessionCore, credentials: Credentials): void {
-    core.metadata = credentials.metadata;
-    core.principal = credentials.principal;
-    core.expiresAt = credentials.expiresAt;
   }
 
   #accept(
@@ -305,56 +310,13 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     return answer;
   }
 
-  readonly #askAgain = (session: SessionConnected): void => {
-    session.awaitRehandshake();
-    session.core.send(rehandshakeRequest());
-  };
-
-  readonly #rehandshakeOverdue = (session: SessionConnected): void => {
-    this.#expire(session, 'no valid handshake metadata came before the credential expired, or in time');
-  };
-
-  #expire(session: Session, message: string): void {
+  #expire(session: SessionConnected, code: string, message: string): void {
     const { id: sessionId, to: peer } = session;
-    this.protocolError({
-      type: ProtocolError.HandshakeFailed,
-      code: HandshakeCode.RejectedByCustomHandler,
-      message,
-      sessionId,
-      peer,
-    });
+    this.protocolError({ type: ProtocolError.HandshakeFailed, code, message, sessionId, peer });
     this.endSession(session, { code: 'expired', message });
   }
 
   protected override onRehandshakeMessage(session: SessionConnected, message: IncomingMessage): void {
-    const { core } = session;
-    const { payload } = message;
-    if (!session.awaitsRehandshake || !isRehandshakeResponse(payload)) {
-      return this.log('warn', 'ignored a re-handshake message that nobody asked for', {
-        sessionId: core.id,
-        connectedTo: core.to,
-      });
-    }
-    const peer = (): HandshakePeer => ({ reason: 'rehandshake', ...session.connection.info });
-    judgeMetadata(this.#handshake, payload.metadata, core.metadata, core.to, peer, this.#wallNow, (verdict) => {
-      if (verdict.kind === 'failed')
-        this.log('error', 'a handshake validator failed', { sessionId: core.id, error: verdict.error });
-      // A reconnect meanwhile brought metadata of its own, newer than this: post drops what is consumed.
-      this.queue.post(session, () => this.#rehandshaken(session, verdict), undefined);
-    });
+    this.#rehandshakes.received(session, message);
   }
-
-  #rehandshaken(session: SessionConnected, verdict: MetadataVerdict): void {
-    const { core } = session;
-    if (verdict.kind !== 'accepted') return this.#expire(session, `re-handshake refused: ${verdict.reason}`);
-    if (verdict.credentials.principal !== core.principal) {
-      return this.#expire(session, 're-handshake refused: it speaks for somebody else');
-    }
-    this.#adopt(core, verdict.credentials);
-    session.watchExpiry();
-  }
-}
-
-function isRehandshakeResponse(payload: unknown): payload is { metadata?: unknown } {
-  return typeof payload === 'object' && payload !== null && 'type' in payload && payload.type === 'REHANDSHAKE_RESP';
 }

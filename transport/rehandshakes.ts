@@ -1,0 +1,82 @@
+import { HandshakeCode, type HandshakePeer, type ServerHandshake } from './handshake.ts';
+import type { LogFields, LogLevel } from './log.ts';
+import { type IncomingMessage, rehandshakeRequest } from './message.ts';
+import type { SessionCore } from './session/core.ts';
+import type { SessionConnected } from './session/SessionConnected.ts';
+import { type Credentials, judgeMetadata, type MetadataVerdict } from './validation.ts';
+
+/** What re-handshakes need of their transport. */
+export interface ExpiringTransport {
+  /** How metadata are judged now. */
+  handshake(): ServerHandshake | undefined;
+  wallNow(): number;
+  log(level: LogLevel, message: string, fields: LogFields): void;
+  /** Goes on with a session, unless it has moved on meanwhile. */
+  post(session: SessionConnected, fn: () => void): void;
+  /** The credential of a session has ended, and with it the session. */
+  expire(session: SessionConnected, code: string, message: string): void;
+}
+
+/** Sets what a handshake proved, from now on. */
+export function adopt(core: SessionCore, credentials: Credentials): void {
+  core.metadata = credentials.metadata;
+  core.principal = credentials.principal;
+  core.expiresAt = credentials.expiresAt;
+}
+
+/** Asks clients for fresh metadata before their credential ends, and judges what they answer. */
+export class Rehandshakes {
+  readonly #transport: ExpiringTransport;
+
+  constructor(transport: ExpiringTransport) {
+    this.#transport = transport;
+  }
+
+  readonly ask = (session: SessionConnected): void => {
+    session.awaitRehandshake();
+    session.core.send(rehandshakeRequest());
+  };
+
+  /** None came. */
+  readonly overdue = (session: SessionConnected): void => {
+    this.#expire(session, 'no valid handshake metadata came before the credential expired, or in time');
+  };
+
+  /** A message of a re-handshake came. */
+  received(session: SessionConnected, { payload }: IncomingMessage): void {
+    const { core } = session;
+    const transport = this.#transport;
+    if (!session.awaitsRehandshake || !isRehandshakeResponse(payload)) {
+      return transport.log('warn', 'ignored a re-handshake message that nobody asked for', {
+        sessionId: core.id,
+        connectedTo: core.to,
+      });
+    }
+    const peer = (): HandshakePeer => ({ reason: 'rehandshake', ...session.connection.info });
+    const wallNow = () => transport.wallNow();
+    judgeMetadata(transport.handshake(), payload.metadata, core.metadata, core.to, peer, wallNow, (verdict) => {
+      if (verdict.kind === 'failed')
+        transport.log('error', 'a handshake validator failed', { sessionId: core.id, error: verdict.error });
+      // A reconnect meanwhile brought metadata of its own, newer than this: whoever has moved on is not judged.
+      transport.post(session, () => this.#judged(session, verdict));
+    });
+  }
+
+  #judged(session: SessionConnected, verdict: MetadataVerdict): void {
+    const { core } = session;
+    if (verdict.kind !== 'accepted') return this.#expire(session, `re-handshake refused: ${verdict.reason}`);
+    if (verdict.credentials.principal !== core.principal) {
+      return this.#expire(session, 're-handshake refused: it speaks for somebody else');
+    }
+    adopt(core, verdict.credentials);
+    session.watchExpiry();
+  }
+
+  #expire(session: SessionConnected, message: string): void {
+    this.#transport.expire(session, HandshakeCode.RejectedByCustomHandler, message);
+  }
+}
+
+function isRehandshakeResponse(payload: unknown): payload is { metadata?: unknown } {
+  return typeof payload === 'object' && payload !== null && 'type' in payload && payload.type === 'REHANDSHAKE_RESP';
+}
