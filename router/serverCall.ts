@@ -1,9 +1,6 @@
-import { SessionBufferFullError } from '../transport/errors.ts';
-import type { Logger, LogLevel } from '../transport/log.ts';
 import {
   type CallKey,
   ControlFlags,
-  cancelMessage,
   closeMessage,
   type IncomingMessage,
   isClosePayload,
@@ -11,11 +8,8 @@ import {
   isStreamClose,
   isStreamOpen,
 } from '../transport/message.ts';
-import type { SharedPayload } from '../transport/sharedPayload.ts';
 import type { SessionEnd, SessionPort } from '../transport/stream.ts';
-import type { Telemetry } from '../transport/telemetry.ts';
 import { CallEnd } from './callEnd.ts';
-import { CallLifecycle } from './callLifecycle.ts';
 import type { ContextSource, HandlerContext } from './context.ts';
 import {
   CANCEL_CODE,
@@ -30,18 +24,15 @@ import { type KeyedCalls, outcomeUnknown } from './keyedCalls.ts';
 import type { Attempt, KeyedRun } from './keyedRun.ts';
 import { invalidPayload, type LiveProcedure } from './openCall.ts';
 import { ReadableQueue } from './readable.ts';
-import { type AnyResult, InvalidResponseError, isCancellation, judgeResponse, unsendable } from './response.ts';
+import { RespondingCall, type RespondingHost } from './respondingCall.ts';
+import { type AnyResult, InvalidResponseError, isCancellation } from './response.ts';
 import { Err, isResult, Ok } from './result.ts';
 import type { CompiledSchema } from './schema.ts';
-import type { SharedValue } from './sharedValue.ts';
 import { WritableHalf, type WriteTarget } from './writable.ts';
 
 /** What a call needs of its server. */
-export interface CallHost {
-  readonly logger: Logger;
-  readonly telemetry: Telemetry;
+export interface CallHost extends RespondingHost {
   readonly exposeErrorMessages: boolean;
-  readonly stripUndeclared: boolean;
   /** Undefined where outcomes are not kept. */
   readonly keyedCalls: KeyedCalls | undefined;
   /** @param mayHearMore the client may have sent more before it knows of the end */
@@ -53,8 +44,8 @@ export interface CallHost {
 }
 
 /** One call on the server: from its opening message to its end. */
-export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>, ContextSource, Attempt {
-  readonly procedure: LiveProcedure;
+export class ServerCall extends RespondingCall implements WriteTarget<AnyResult>, ContextSource, Attempt {
+  declare protected readonly host: CallHost;
   readonly deadlineAt: number | undefined;
   readonly end: CallEnd;
   readonly ctx: HandlerContext;
@@ -62,7 +53,6 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
   previousCall: ServerCall | undefined;
   nextCall: ServerCall | undefined;
   isListed = false;
-  readonly #host: CallHost;
   readonly reqInit: unknown;
   readonly #callKey: CallKey | undefined;
   /** Of a call with a key: the run whose outcome it waits for. */
@@ -73,16 +63,12 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
   #handlerIsDone = false;
 
   constructor(host: CallHost, port: SessionPort, opening: IncomingMessage, procedure: LiveProcedure) {
-    const { serviceName, procedureName, type } = procedure;
-    const attributes = { 'holdfast.stream_id': opening.streamId, 'holdfast.session_id': port.id };
-    const name = `server.${serviceName}.${procedureName}`;
-    super(port, opening.streamId, host.telemetry.startSpan(name, 'server', attributes, opening.tracing));
-    this.procedure = procedure;
+    super(host, port, opening, procedure);
+    const { type } = procedure;
     this.deadlineAt = opening.deadlineAt;
-    this.#host = host;
     this.reqInit = opening.payload;
     this.#callKey = opening.callKey;
-    this.end = new CallEnd((error) => this.#log('error', 'a deferred cleanup failed', error));
+    this.end = new CallEnd((error) => this.log('error', 'a deferred cleanup failed', error));
     this.ctx = procedure.createContext(this);
     this.#readable =
       type === 'upload' || type === 'stream' ? new ReadableQueue((cost) => this.onRead(cost)) : undefined;
@@ -98,26 +84,19 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
       this.armDeadline(remaining, () => this.#deadlineElapsed());
     }
     if (this.#callKey !== undefined) return this.#takeOutcome(this.#callKey);
-    this.#host.began();
+    this.host.began();
     let outcome: unknown;
     try {
       outcome = this.span.run(() => this.#runHandler());
     } catch (error) {
       this.#handlerThrew(error);
-      return this.#host.done();
+      return this.host.done();
     }
     if (typeof outcome === 'object' && outcome !== null && 'then' in outcome) void this.#await(outcome);
     else {
       this.#handlerReturned(outcome);
-      this.#host.done();
+      this.host.done();
     }
-  }
-
-  /** Ends the call from this side: the client gets `error` with the cancel flag. */
-  cancel(error: ErrorPayload): void {
-    if (this.hasEnded) return;
-    this.sendControl(cancelMessage(this.streamId, Err(error)));
-    this.finish(error);
   }
 
   /** True for a call whose handler runs apart from it. */
@@ -132,7 +111,7 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
   answer(result: AnyResult): void {
     if (!this.isResponseOpen) return;
     if (!result.ok && REFUSALS.has(result.payload.code)) return this.cancel(result.payload);
-    if (this.#transmit(result, ControlFlags.StreamClose)) this.finish(undefined);
+    if (this.transmit(result, ControlFlags.StreamClose)) this.finish(undefined);
   }
 
   refuse(error: ErrorPayload): void {
@@ -140,7 +119,7 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
   }
 
   #takeOutcome(callKey: CallKey): void {
-    const { keyedCalls } = this.#host;
+    const { keyedCalls } = this.host;
     if (keyedCalls === undefined)
       return this.refuse(this.isRepeat ? outcomeUnknown('this server keeps no outcomes') : KEPT_NOWHERE);
     this.#run = keyedCalls.take(this, callKey);
@@ -165,11 +144,6 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
     if (isLast) this.#closeRequest();
   }
 
-  onOverflow(message: string): void {
-    this.#log('warn', message);
-    this.cancel(unsendable(new SessionBufferFullError(message), this.port.speaksExtensions));
-  }
-
   onSessionEnd(end: SessionEnd): void {
     this.finish({
       code: UNEXPECTED_DISCONNECT_CODE,
@@ -177,25 +151,9 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
     });
   }
 
-  writeValue(value: AnyResult): void {
-    this.#send(value, 0);
-  }
-
-  writeShared(shared: SharedValue): void {
-    const judge = () => judgeResponse(this.procedure, shared.value, this.#host.stripUndeclared);
-    let payload: SharedPayload;
-    try {
-      payload = shared.payloadFor(this.procedure, judge);
-    } catch (error) {
-      return this.#isNoResponse(error);
-    }
-    // The cast: what judgeResponse made.
-    this.#transmit(payload.value as AnyResult, 0, payload);
-  }
-
   closeWith(value: AnyResult | undefined): void {
     if (value === undefined) this.sendControl(closeMessage(this.streamId));
-    else if (!this.#send(value, ControlFlags.StreamClose)) return;
+    else if (!this.send(value, ControlFlags.StreamClose)) return;
     // Nothing a client may still say to a subscription is of any use, even if it did not close its half.
     if (this.procedure.type === 'subscription') this.finish(undefined);
     else this.closeResponseHalf();
@@ -217,11 +175,11 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
     this.end.reach(reason);
     const { cleanedUp } = this.end;
     if (cleanedUp !== undefined) {
-      this.#host.began();
-      void cleanedUp.then(() => this.#host.done());
+      this.host.began();
+      void cleanedUp.then(() => this.host.done());
     }
-    this.#log('debug', 'call ended', undefined, error?.code);
-    this.#host.onCallEnded(this, requestWasOpen || error !== undefined);
+    this.log('debug', 'call ended', undefined, error?.code);
+    this.host.onCallEnded(this, requestWasOpen || error !== undefined);
   }
 
   #fits(requestData: CompiledSchema, payload: unknown): boolean {
@@ -229,10 +187,10 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
       if (requestData.check(payload)) return true;
       const errors = requestData.errors(payload);
       const error = invalidPayload('expected requestData or control payload', errors, this.port.speaksExtensions);
-      this.#log('warn', error.message);
+      this.log('warn', error.message);
       this.cancel(error);
     } catch (error) {
-      this.#log('error', 'a request could not be checked', error); // a schema's own check threw
+      this.log('error', 'a request could not be checked', error); // a schema's own check threw
       this.cancel({ code: UNCAUGHT_ERROR_CODE, message: 'internal server error' });
     }
     return false;
@@ -251,7 +209,7 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
       resWritable: this.#writable,
     };
     if (this.procedure.middlewares.length === 0) return runHandler(this.procedure, args);
-    return runWithMiddlewares(this.procedure, args, () => this.#endedWith, this.#host.stripUndeclared);
+    return runWithMiddlewares(this.procedure, args, () => this.#endedWith, this.host.stripUndeclared);
   }
 
   async #await(outcome: object): Promise<void> {
@@ -260,7 +218,7 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
     } catch (error) {
       this.#handlerThrew(error);
     } finally {
-      this.#host.done();
+      this.host.done();
     }
   }
 
@@ -274,54 +232,19 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
     if (this.#writable !== undefined && (outcome === undefined || !isJudged)) return;
     const isSent =
       isJudged && isResult(outcome)
-        ? this.#transmit(outcome, ControlFlags.StreamClose)
-        : this.#send(outcome, ControlFlags.StreamClose);
+        ? this.transmit(outcome, ControlFlags.StreamClose)
+        : this.send(outcome, ControlFlags.StreamClose);
     if (isSent) this.finish(undefined);
   }
 
   #handlerThrew(error: unknown): void {
-    if (this.hasEnded) return this.#log('debug', 'a handler failed after its call had ended', error);
-    this.#log('error', 'a handler failed', error);
+    if (this.hasEnded) return this.log('debug', 'a handler failed after its call had ended', error);
+    this.log('error', 'a handler failed', error);
     const text = error instanceof Error ? error.message : typeof error === 'string' ? error : 'unknown error';
-    const isPrivate = !this.#host.exposeErrorMessages || error instanceof InvalidResponseError;
+    const isPrivate = !this.host.exposeErrorMessages || error instanceof InvalidResponseError;
     const shown = { code: UNCAUGHT_ERROR_CODE, message: isPrivate ? 'internal server error' : text };
     this.failSpan(shown, error);
     this.cancel(shown);
-  }
-
-  /** Sends a result if it fits its schema. Returns false if it did not go out; then the call has ended. */
-  #send(response: unknown, controlFlags: number): boolean {
-    let result: AnyResult;
-    try {
-      result = judgeResponse(this.procedure, response, this.#host.stripUndeclared);
-    } catch (error) {
-      this.#isNoResponse(error);
-      return false;
-    }
-    return this.#transmit(result, controlFlags);
-  }
-
-  #isNoResponse(error: unknown): void {
-    this.#log('error', 'the response does not fit its schema', error);
-    this.cancel({ code: UNCAUGHT_ERROR_CODE, message: 'internal server error' });
-  }
-
-  /** @param payload the result, where it goes to others, too */
-  #transmit(result: AnyResult, controlFlags: number, payload: AnyResult | SharedPayload = result): boolean {
-    if (!result.ok && isCancellation(result)) {
-      this.cancel(result.payload);
-      return false;
-    }
-    try {
-      this.port.send({ streamId: this.streamId, controlFlags, payload });
-      if (!result.ok) this.failSpan(result.payload);
-      return true;
-    } catch (error) {
-      if (!this.port.isOpen) return false;
-      this.#log('error', 'a response could not be sent', error);
-      this.cancel(unsendable(error, this.port.speaksExtensions));
-      return false;
-    }
   }
 
   /** Whoever streams responses to a client that cancels closes its half, as River does; it ends the stream there. */
@@ -337,23 +260,8 @@ export class ServerCall extends CallLifecycle implements WriteTarget<AnyResult>,
   }
 
   #invalid(message: string): void {
-    this.#log('warn', message);
+    this.log('warn', message);
     this.cancel({ code: INVALID_REQUEST_CODE, message });
-  }
-
-  #log(level: LogLevel, message: string, error?: unknown, code?: string): void {
-    const { logger } = this.#host;
-    if (!logger.enabled(level)) return;
-    logger.log(level, message, {
-      clientId: this.port.from,
-      connectedTo: this.port.to,
-      sessionId: this.port.id,
-      streamId: this.streamId,
-      service: this.procedure.serviceName,
-      procedure: this.procedure.procedureName,
-      code,
-      error,
-    });
   }
 }
 
