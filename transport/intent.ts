@@ -63,7 +63,7 @@ export class Intent {
     this.#nextDialAt = this.#clock.now() + this.#clock.random() * this.#options.maxJitterMs;
   }
 
-  /** A connection has held for long enough to believe in it. */
+  /** A connection has held, and the server was heard on it: it is believed in. */
   settled(): void {
     this.#hasHeld = true;
     this.#budget.reset();

@@ -1,7 +1,8 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { closeAllConnections } from '../../testUtil/connections.ts';
 import { createHarness } from '../../testUtil/harness.ts';
 import { matrix } from '../../testUtil/matrix.ts';
+import { Intent } from '../../transport/intent.ts';
 import type { TransportMessage } from '../../transport/message.ts';
 import type { ClientTransportOptions, ServerTransportOptions } from '../../transport/options.ts';
 import { BarePeer, messageOf, requestOf, statusOf } from '../support/barePeer.ts';
@@ -658,7 +659,18 @@ describe.each(matrix)('dialling over $name', ({ transport, codec }) => {
     expect(server.peers.length).toBeLessThan(20);
   });
 
-  test('nor is one that accepts and says nothing', async () => {
+  /** The server's messages of a session are beats and nothing else. */
+  const beat = (seq: number) =>
+    messageOf({
+      from: 'SERVER',
+      to: 'client-1',
+      seq,
+      streamId: 'heartbeat',
+      controlFlags: 1,
+      payload: { type: 'ACK' },
+    });
+
+  test.each([0, 1])('nor is one that accepts, says %i messages and falls silent', async (count) => {
     await using harness = await createHarness({ transport, codec });
     harness.holdsHandshakes = true;
     using server = new BareServer(harness.link, codec);
@@ -669,38 +681,51 @@ describe.each(matrix)('dialling over $name', ({ transport, codec }) => {
       for (;;) {
         const peer = await server.accepted();
         await peer.acceptHandshake({ heartbeat: { intervalMs: BEAT_MS, misses: MISSES } }).catch(() => undefined);
+        for (let n = 0; n < count; n++) peer.send(beat(n));
       }
     })();
     // The waits before the tenth dial are 511 seconds, and before each of the others lies a silence of some five.
-    await harness.advance(560_000);
+    await harness.advance(565_000);
     expect(server.peers.length).toBeGreaterThan(8);
     expect(server.peers.length).toBeLessThan(12);
   });
 
-  test('a connection on which the server is heard after more than a heartbeat interval is believed in from then on', async () => {
-    await using harness = await createHarness({ transport, codec });
-    harness.holdsHandshakes = true;
-    using server = new BareServer(harness.link, codec);
-    const client = harness.client({ baseIntervalMs: 1_000, maxJitterMs: 0 }, 'client-1');
-    client.connect('SERVER');
-    const heartbeat = { intervalMs: BEAT_MS, misses: 10 };
-    const dropping = await server.accepted();
-    await dropping.acceptHandshake({ heartbeat });
-    dropping.close();
-    await harness.advance(1_000 + SLOT_MS);
-    const late = await server.accepted();
-    await late.acceptHandshake({ heartbeat });
-    await harness.advance(1.5 * BEAT_MS);
-    const beat = { streamId: 'heartbeat', controlFlags: 1, payload: { type: 'ACK' } };
-    late.send(messageOf({ from: 'SERVER', to: 'client-1', ...beat }));
-    await harness.settled();
-    await harness.advance(BEAT_MS);
-    expect(server.peers).toHaveLength(2);
-    late.close();
-    await harness.settled();
-    await harness.advance(SLOT_MS);
-    expect(server.peers).toHaveLength(3);
-  });
+  test.each([
+    { heardAfter: 0.9, isBelievedIn: false },
+    { heardAfter: 1.5, isBelievedIn: true },
+  ])(
+    'what is heard after $heardAfter heartbeat intervals decides: $isBelievedIn',
+    async ({ heardAfter, isBelievedIn }) => {
+      await using harness = await createHarness({ transport, codec });
+      harness.holdsHandshakes = true;
+      using server = new BareServer(harness.link, codec);
+      const client = harness.client({ baseIntervalMs: 1_000, maxJitterMs: 0 }, 'client-1');
+      client.connect('SERVER');
+      const heartbeat = { intervalMs: BEAT_MS, misses: 10 };
+      const dropping = await server.accepted();
+      await dropping.acceptHandshake({ heartbeat });
+      dropping.close();
+      await harness.advance(1_000 + SLOT_MS);
+      const peer = await server.accepted();
+      await peer.acceptHandshake({ heartbeat });
+      await harness.advance(heardAfter * BEAT_MS);
+      const settled = vi.spyOn(Intent.prototype, 'settled');
+      for (const seq of [0, 1]) {
+        peer.send(beat(seq));
+        await harness.settled();
+      }
+      expect(settled).toHaveBeenCalledTimes(isBelievedIn ? 1 : 0);
+      settled.mockRestore();
+      await harness.advance((1.7 - heardAfter) * BEAT_MS);
+      expect(server.peers).toHaveLength(2);
+      peer.close();
+      await harness.settled();
+      await harness.advance(SLOT_MS);
+      expect(server.peers).toHaveLength(isBelievedIn ? 3 : 2);
+      await harness.advance(2_000);
+      expect(server.peers).toHaveLength(3);
+    },
+  );
 
   test('an hour offline costs the session and not the intent: a new one is made when the network is back', async () => {
     await using set = await setup({ sessionDisconnectGraceMs: 30_000, maxBackoffMs: 32_000 });

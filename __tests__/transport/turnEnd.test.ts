@@ -158,7 +158,7 @@ test('nobody waits where more time has passed than it took the others to speak',
   t.pass(ONE_MS);
   const late = t.addMany('b');
   await microtasks();
-  expect(t.told()).toEqual([...late, ...waiting]);
+  expect(t.told()).toEqual([...waiting, ...late]);
   expect(t.turnEnd.holdsBack).toBe(false);
   expect(t.loop.askedFor).toBe(1);
 });
@@ -221,6 +221,26 @@ test('once it is closed nobody waits for the loop any more', async () => {
   expect(t.turnEnd.holdsBack).toBe(false);
   t.loop.turn();
   expect(t.told()).toEqual([]);
+});
+
+test('nor does anybody who had spoken in the turn in which it is closed', async () => {
+  const t = setup();
+  await t.afterMany();
+  t.addMany('a');
+  t.turnEnd.close();
+  await microtasks();
+  expect(t.loop.askedFor).toBe(0);
+  expect(t.turnEnd.holdsBack).toBe(false);
+});
+
+test('many are held back until the last of them has been told', async () => {
+  const t = setup();
+  t.addMany('a', MANY - 1);
+  const seen: boolean[] = [];
+  t.turnEnd.add({ onTurnOver: () => seen.push(t.turnEnd.holdsBack) });
+  await microtasks();
+  expect(seen).toEqual([true]);
+  expect(t.turnEnd.holdsBack).toBe(false);
 });
 
 test('many of whom one closes it are told, and the loop is asked for nothing', async () => {

@@ -25,8 +25,8 @@ export abstract class ReceivingHalf extends SendingHalf {
   #heardAck = 0;
   /** A frame came since liveness asked last. It asks, rather than being told: its object need not be touched for each frame. */
   #heard = false;
-  /** A frame came at all. */
-  #hasHeard = false;
+  /** Client: the connection has held for long enough to be believed in with the next frame. */
+  protected isOnProbation = false;
 
   constructor(core: SessionCore, connection: Connection, role: Role) {
     super(core, connection);
@@ -40,6 +40,7 @@ export abstract class ReceivingHalf extends SendingHalf {
   receive(frame: Uint8Array): void {
     const { core } = this;
     this.#heard = true;
+    if (this.isOnProbation) this.#settle();
     const { agreement } = core;
     if (agreement === undefined) return;
     if (core.isCompact) return this.#receiveCompact(agreement.codec, frame);
@@ -48,17 +49,16 @@ export abstract class ReceivingHalf extends SendingHalf {
     if (this.#isAcceptable(message)) this.#deliver(message, frame.length);
   }
 
+  #settle(): void {
+    this.isOnProbation = false;
+    this.core.env.owner.onSettled(this.handle);
+  }
+
   /** For liveness: whether a frame came since it asked last. */
   takeHeard(): boolean {
     const heard = this.#heard;
     this.#heard = false;
-    if (heard) this.#hasHeard = true;
     return heard;
-  }
-
-  /** Whether a frame came on this connection. */
-  protected get hasHeard(): boolean {
-    return this.#hasHeard || this.#heard;
   }
 
   /** Goes on with a frame that was interrupted, or with the next one. */

@@ -50,17 +50,16 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
   /** Sends what is there once this turn has sent all it wants to, or a frame is full. */
   flushSoon(bytes = 0): void {
     this.#pendingBytes += bytes;
-    // The peer may begin with it while we go on.
+    const { flushes, owner } = this.core.env;
     if (this.#pendingBytes >= TARGET_FRAME_BYTES) {
+      // The peer may begin with it while we go on.
       this.#pendingBytes = 0;
-      return this.core.env.owner.onFlushDue(this);
+      owner.onFlushDue(this);
+    } else if (!this.#isFlushing) {
+      this.#isFlushing = true;
+      return flushes.add(this);
     }
-    if (this.#isFlushing) {
-      if (this.core.env.flushes.holdsBack) this.core.env.flushes.remind();
-      return;
-    }
-    this.#isFlushing = true;
-    this.core.env.flushes.add(this);
+    if (flushes.holdsBack) flushes.remind();
   }
 
   /** The turn that sent something is over. */

@@ -57,14 +57,11 @@ export class SessionConnected extends ReceivingHalf implements ConnectionReceive
     core.sink = this;
     core.wasConnected = true;
     this.#liveness.start(clock, wheel, this.#beatMs);
-    if (this.role === 'client') this.#settle();
-    else this.watchExpiry();
-  }
-
-  /** Client: a connection is believed in once it has held for a beat, and something was heard on it. */
-  #settle(): void {
-    const { owner, wheel } = this.core.env;
-    this.own(wheel.after(this.#beatMs, () => (this.hasHeard ? owner.onSettled(this.handle) : this.#settle())));
+    if (this.role === 'server') return this.watchExpiry();
+    const onHeld = () => {
+      this.isOnProbation = true;
+    };
+    this.own(wheel.after(this.#beatMs, onHeld));
   }
 
   protected override onExit(): void {

@@ -43,7 +43,7 @@ export interface ClientEvents {
   onMetadataFailed(session: SessionHandshaking, error: unknown): void;
   onHandshakeFrame(session: SessionHandshaking, frame: Uint8Array): void;
   onHandshakeTimeout(session: SessionHandshaking): void;
-  /** Long enough in Connected to believe in it. */
+  /** Something was heard after it had been Connected for a heartbeat interval. */
   onSettled(session: SessionConnected): void;
 }
 

@@ -5,10 +5,7 @@ export interface AtTurnEnd {
   onTurnOver(): void;
 }
 
-/**
- * So many sessions that have something to say in one turn were told of the same event. It takes them far longer to say it than the loop to
- * come round.
- */
+/** So many sessions that have something to say in one turn were told of the same event. */
 const MANY = 16;
 
 /**
@@ -25,6 +22,7 @@ export class TurnEnd {
   #waiting: AtTurnEnd[] = [];
   /** Many, that have to wait. */
   #held: AtTurnEnd[] = [];
+  #isReleasing = false;
   /** Many have spoken, and what arrived meanwhile was not read yet. */
   #cancelRead: CancelTimer | undefined;
   /** When they had spoken, and how long it took. */
@@ -38,9 +36,9 @@ export class TurnEnd {
     this.#onError = onError;
   }
 
-  /** True while many wait for more than their turn's end. */
+  /** True while many wait for more than their turn's end, or are called. */
   get holdsBack(): boolean {
-    return this.#held.length > 0;
+    return this.#isReleasing || this.#held.length > 0;
   }
 
   /** Nobody is added twice before being called. */
@@ -49,51 +47,54 @@ export class TurnEnd {
     this.remind();
   }
 
-  /** Somebody has something to say who was added before: who waits for too long by the end of this turn waits no longer. */
+  /** Somebody has something to say who was added before: who has waited long enough by the end of this turn waits no longer. */
   remind(): void {
     if (this.#isDue) return;
     this.#isDue = true;
     queueMicrotask(this.#turnOver);
   }
 
-  /** Calls nobody who waits for more than this turn's end: the transport has closed. */
+  /** The transport has closed, and with it whoever waits: nothing is asked of the loop any more. */
   close(): void {
     this.#isClosed = true;
     this.#cancelRead?.();
-    this.#takeHeld();
+    this.#cancelRead = undefined;
+    this.#held = [];
   }
 
   readonly #turnOver = (): void => {
     this.#isDue = false;
     const waiting = this.#waiting;
     this.#waiting = [];
-    if (!this.#isWorthWaiting) {
-      const held = this.#takeHeld();
-      this.#call(waiting);
-      this.#call(held);
-    } else if (waiting.length < MANY) this.#call(waiting);
+    if (waiting.length < MANY) this.#call(waiting);
     else for (const one of waiting) this.#held.push(one);
+    if (this.holdsBack && !this.#isWorthWaiting) this.#release();
   };
 
-  /** Longer than it takes them to speak would cost more than it saves, and keep a lone event of a busy process. */
+  /** For longer than others took to speak there is not as much to save, and an event of a busy process is kept. */
   get #isWorthWaiting(): boolean {
     return this.#cancelRead !== undefined && this.#clock.now() - this.#spokeAt < this.#tookMs;
   }
 
   readonly #read = (): void => {
     this.#cancelRead = undefined;
-    this.#call(this.#takeHeld());
+    if (this.holdsBack) this.#release();
   };
 
-  #takeHeld(): AtTurnEnd[] {
+  #release(): void {
     const held = this.#held;
     this.#held = [];
-    return held;
+    const startedAt = this.#clock.now();
+    this.#isReleasing = true;
+    this.#call(held);
+    this.#isReleasing = false;
+    if (this.#isClosed) return;
+    this.#spokeAt = this.#clock.now();
+    this.#tookMs = this.#spokeAt - startedAt;
+    this.#cancelRead ??= this.#clock.afterIo(this.#read);
   }
 
   #call(waiting: readonly AtTurnEnd[]): void {
-    const areMany = waiting.length >= MANY;
-    const startedAt = areMany ? this.#clock.now() : 0;
     for (const one of waiting) {
       try {
         one.onTurnOver();
@@ -101,9 +102,5 @@ export class TurnEnd {
         this.#onError(error);
       }
     }
-    if (!areMany || this.#isClosed) return;
-    this.#spokeAt = this.#clock.now();
-    this.#tookMs = this.#spokeAt - startedAt;
-    this.#cancelRead ??= this.#clock.afterIo(this.#read);
   }
 }
