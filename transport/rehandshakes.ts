@@ -1,9 +1,8 @@
-import { HandshakeCode, type HandshakePeer, type ServerHandshake } from './handshake.ts';
+import type { HandshakePeer, ServerHandshake } from './handshake.ts';
 import type { LogFields, LogLevel } from './log.ts';
 import { type IncomingMessage, rehandshakeRequest } from './message.ts';
-import type { SessionCore } from './session/core.ts';
 import type { SessionConnected } from './session/SessionConnected.ts';
-import { type Credentials, judgeMetadata, type MetadataVerdict } from './validation.ts';
+import { adopt, judgeMetadata, type MetadataVerdict } from './validation.ts';
 
 /** What re-handshakes need of their transport. */
 export interface ExpiringTransport {
@@ -14,14 +13,7 @@ export interface ExpiringTransport {
   /** Goes on with a session, unless it has moved on meanwhile. */
   post(session: SessionConnected, fn: () => void): void;
   /** The credential of a session has ended, and with it the session. */
-  expire(session: SessionConnected, code: string, message: string): void;
-}
-
-/** Sets what a handshake proved, from now on. */
-export function adopt(core: SessionCore, credentials: Credentials): void {
-  core.metadata = credentials.metadata;
-  core.principal = credentials.principal;
-  core.expiresAt = credentials.expiresAt;
+  expire(session: SessionConnected, message: string): void;
 }
 
 /** Asks clients for fresh metadata before their credential ends, and judges what they answer. */
@@ -39,7 +31,7 @@ export class Rehandshakes {
 
   /** None came. */
   readonly overdue = (session: SessionConnected): void => {
-    this.#expire(session, 'no valid handshake metadata came before the credential expired, or in time');
+    this.#transport.expire(session, 'no valid handshake metadata came before the credential expired, or in time');
   };
 
   /** A message of a re-handshake came. */
@@ -64,16 +56,12 @@ export class Rehandshakes {
 
   #judged(session: SessionConnected, verdict: MetadataVerdict): void {
     const { core } = session;
-    if (verdict.kind !== 'accepted') return this.#expire(session, `re-handshake refused: ${verdict.reason}`);
+    if (verdict.kind !== 'accepted') return this.#transport.expire(session, `re-handshake refused: ${verdict.reason}`);
     if (verdict.credentials.principal !== core.principal) {
-      return this.#expire(session, 're-handshake refused: it speaks for somebody else');
+      return this.#transport.expire(session, 're-handshake refused: it speaks for somebody else');
     }
     adopt(core, verdict.credentials);
     session.watchExpiry();
-  }
-
-  #expire(session: SessionConnected, message: string): void {
-    this.#transport.expire(session, HandshakeCode.RejectedByCustomHandler, message);
   }
 }
 

@@ -7,7 +7,7 @@ import { HandshakeCode, type HandshakePeer, type ServerHandshake } from './hands
 import type { IncomingMessage } from './message.ts';
 import { type ServerTransportOptions, type SettledServerOptions, settleServerOptions } from './options.ts';
 import { PendingHandshakes } from './pendingHandshakes.ts';
-import { adopt, Rehandshakes } from './rehandshakes.ts';
+import { Rehandshakes } from './rehandshakes.ts';
 import { Replaced } from './replaced.ts';
 import { type FirstFrame, readFirstFrame } from './request.ts';
 import { decideResume } from './resume.ts';
@@ -27,7 +27,7 @@ import {
 import { agreesWith, describeSession, standingOf } from './standing.ts';
 import type { StreamOpener } from './stream.ts';
 import { Transport } from './transport.ts';
-import { type Credentials, judgeMetadata, type MetadataVerdict } from './validation.ts';
+import { adopt, type Credentials, judgeMetadata, type MetadataVerdict } from './validation.ts';
 
 /** A handshake request that was read and is being judged. */
 type Asked = Extract<FirstFrame, { kind: 'request' }> & { readonly pending: SessionWaitingForHandshake };
@@ -64,7 +64,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
       wallNow: this.#wallNow,
       log: (level, message, fields) => this.log(level, message, fields),
       post: (session, fn) => queue.post(session, fn, undefined),
-      expire: (session, code, message) => this.#expire(session, code, message),
+      expire: (session, message) => this.#expire(session, message),
     });
     this.#rehandshakes = rehandshakes;
     this.#instance = this.clock.id() + this.clock.id();
@@ -310,8 +310,9 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     return answer;
   }
 
-  #expire(session: SessionConnected, code: string, message: string): void {
+  #expire(session: SessionConnected, message: string): void {
     const { id: sessionId, to: peer } = session;
+    const code = HandshakeCode.RejectedByCustomHandler;
     this.protocolError({ type: ProtocolError.HandshakeFailed, code, message, sessionId, peer });
     this.endSession(session, { code: 'expired', message });
   }

@@ -1,4 +1,5 @@
 import { HandshakeCode, type HandshakePeer, isRejectionCode, type ServerHandshake } from './handshake.ts';
+import type { SessionCore } from './session/core.ts';
 import { isThenable } from './thenable.ts';
 
 /** What a handshake proved. */
@@ -7,6 +8,13 @@ export interface Credentials {
   principal: string | undefined;
   /** Milliseconds since the epoch. */
   expiresAt: number | undefined;
+}
+
+/** What a handshake proved holds of a session from now on. */
+export function adopt(core: SessionCore, credentials: Credentials): void {
+  core.metadata = credentials.metadata;
+  core.principal = credentials.principal;
+  core.expiresAt = credentials.expiresAt;
 }
 
 /** How the application judged the metadata of a handshake. `failed` is the application's own fault. */

@@ -727,6 +727,29 @@ describe.each(matrix)('dialling over $name', ({ transport, codec }) => {
     },
   );
 
+  test('a frame that is no message is not believed in', async () => {
+    await using harness = await createHarness({ transport, codec });
+    harness.holdsHandshakes = true;
+    using server = new BareServer(harness.link, codec);
+    const client = harness.client({ baseIntervalMs: 1_000, maxJitterMs: 0 }, 'client-1');
+    client.connect('SERVER');
+    const heartbeat = { intervalMs: BEAT_MS, misses: 10 };
+    const dropping = await server.accepted();
+    await dropping.acceptHandshake({ heartbeat });
+    dropping.close();
+    await harness.advance(1_000 + SLOT_MS);
+    const liar = await server.accepted();
+    await liar.acceptHandshake({ heartbeat });
+    await harness.advance(1.5 * BEAT_MS);
+    liar.sendBytes(Uint8Array.of(255));
+    await harness.settled();
+    // The second failure: had the frame reset the backoff, it would be the first, and the wait one second.
+    await harness.advance(1_900);
+    expect(server.peers).toHaveLength(2);
+    await harness.advance(200);
+    expect(server.peers).toHaveLength(3);
+  });
+
   test('an hour offline costs the session and not the intent: a new one is made when the network is back', async () => {
     await using set = await setup({ sessionDisconnectGraceMs: 30_000, maxBackoffMs: 32_000 });
     set.harness.link.setReachable(true);

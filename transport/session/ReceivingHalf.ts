@@ -38,9 +38,14 @@ export abstract class ReceivingHalf extends SendingHalf {
 
   /** Reads one frame, as a turn of the owner's queue: what its messages cause waits there. */
   receive(frame: Uint8Array): void {
-    const { core } = this;
     this.#heard = true;
+    this.#judge(frame);
+    // Behind what is wrong with the frame: whoever lies is not believed in.
     if (this.isOnProbation) this.#settle();
+  }
+
+  #judge(frame: Uint8Array): void {
+    const { core } = this;
     const { agreement } = core;
     if (agreement === undefined) return;
     if (core.isCompact) return this.#receiveCompact(agreement.codec, frame);

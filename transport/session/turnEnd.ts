@@ -25,9 +25,8 @@ export class TurnEnd {
   #isReleasing = false;
   /** Many have spoken, and what arrived meanwhile was not read yet. */
   #cancelRead: CancelTimer | undefined;
-  /** When they had spoken, and how long it took. */
-  #spokeAt = 0;
-  #tookMs = 0;
+  /** When as much time has passed since as it took them. */
+  #waitUntil = 0;
   #isDue = false;
   #isClosed = false;
 
@@ -73,7 +72,7 @@ export class TurnEnd {
 
   /** For longer than others took to speak there is not as much to save, and an event of a busy process is kept. */
   get #isWorthWaiting(): boolean {
-    return this.#cancelRead !== undefined && this.#clock.now() - this.#spokeAt < this.#tookMs;
+    return this.#cancelRead !== undefined && this.#clock.now() < this.#waitUntil;
   }
 
   readonly #read = (): void => {
@@ -89,8 +88,8 @@ export class TurnEnd {
     this.#call(held);
     this.#isReleasing = false;
     if (this.#isClosed) return;
-    this.#spokeAt = this.#clock.now();
-    this.#tookMs = this.#spokeAt - startedAt;
+    const now = this.#clock.now();
+    this.#waitUntil = now + (now - startedAt);
     this.#cancelRead ??= this.#clock.afterIo(this.#read);
   }
 
