@@ -15,6 +15,7 @@ function setup() {
   let now = 1_000;
   const errors: unknown[] = [];
   const told: string[] = [];
+  let held: string[] = [];
   const clock: Clock = { ...loop.clock, now: () => now };
   const turnEnd = new TurnEnd(clock, (error) => errors.push(error));
   return {
@@ -24,9 +25,10 @@ function setup() {
     add(name: string) {
       const onTurnOver = () => {
         told.push(name);
+        held = held.filter((other) => other !== name);
         now += ONE_MS;
       };
-      turnEnd.add({ onTurnOver });
+      turnEnd.add({ onTurnOver, onHeld: () => held.push(name) });
     },
     /** So many, whose names begin so. */
     addMany(name: string, count = MANY): string[] {
@@ -42,6 +44,9 @@ function setup() {
     },
     /** Who was told since this was asked last. */
     told: () => told.splice(0),
+    get held() {
+      return held;
+    },
     pass(ms: number) {
       now += ms;
     },
@@ -55,7 +60,7 @@ test('a few are told with the end of their turn, in order, and the loop is asked
   await microtasks();
   expect(t.told()).toEqual(names);
   expect(t.loop.askedFor).toBe(0);
-  expect(t.turnEnd.holdsBack).toBe(false);
+  expect(t.held).toEqual([]);
 });
 
 test('one microtask is asked for, however many speak', async () => {
@@ -72,7 +77,7 @@ test('many are told with the end of their turn, too, where no others have just s
   const names = t.addMany('a');
   await microtasks();
   expect(t.told()).toEqual(names);
-  expect(t.turnEnd.holdsBack).toBe(false);
+  expect(t.held).toEqual([]);
   t.loop.turn();
   expect(t.told()).toEqual([]);
   expect(t.loop.askedFor).toBe(0);
@@ -85,10 +90,10 @@ test('the next many are told once what had arrived meanwhile was read, in order'
   await microtasks();
   expect(t.told()).toEqual([]);
   expect(t.loop.askedFor).toBe(1);
-  expect(t.turnEnd.holdsBack).toBe(true);
+  expect(t.held).toEqual(names);
   t.loop.turn();
   expect(t.told()).toEqual(names);
-  expect(t.turnEnd.holdsBack).toBe(false);
+  expect(t.held).toEqual([]);
 });
 
 test('many that come after that wait for nothing', async () => {
@@ -159,7 +164,7 @@ test('nobody waits where more time has passed than it took the others to speak',
   const late = t.addMany('b');
   await microtasks();
   expect(t.told()).toEqual([...waiting, ...late]);
-  expect(t.turnEnd.holdsBack).toBe(false);
+  expect(t.held).toEqual([]);
   expect(t.loop.askedFor).toBe(1);
 });
 
@@ -189,6 +194,7 @@ test('those that many bring up while they are told have a turn of their own, and
     onTurnOver: () => {
       brought = t.addMany('b');
     },
+    onHeld: () => undefined,
   });
   const names = t.addMany('a');
   await microtasks();
@@ -204,6 +210,7 @@ test.each([1, MANY])('one of them that throws is reported, and the others are to
     onTurnOver: () => {
       throw error;
     },
+    onHeld: () => undefined,
   });
   const names = t.addMany('a', count);
   await microtasks();
@@ -218,34 +225,25 @@ test('once it is closed nobody waits for the loop any more', async () => {
   await microtasks();
   t.turnEnd.close();
   expect(t.loop.askedFor).toBe(0);
-  expect(t.turnEnd.holdsBack).toBe(false);
-  t.loop.turn();
+  t.turnEnd.remind();
+  await microtasks();
   expect(t.told()).toEqual([]);
 });
 
-test('nor does anybody who had spoken in the turn in which it is closed', async () => {
+test('nor is anybody held who had spoken in the turn in which it is closed', async () => {
   const t = setup();
   await t.afterMany();
-  t.addMany('a');
+  const names = t.addMany('a');
   t.turnEnd.close();
   await microtasks();
+  expect(t.told()).toEqual(names);
+  expect(t.held).toEqual([]);
   expect(t.loop.askedFor).toBe(0);
-  expect(t.turnEnd.holdsBack).toBe(false);
-});
-
-test('many are held back until the last of them has been told', async () => {
-  const t = setup();
-  t.addMany('a', MANY - 1);
-  const seen: boolean[] = [];
-  t.turnEnd.add({ onTurnOver: () => seen.push(t.turnEnd.holdsBack) });
-  await microtasks();
-  expect(seen).toEqual([true]);
-  expect(t.turnEnd.holdsBack).toBe(false);
 });
 
 test('many of whom one closes it are told, and the loop is asked for nothing', async () => {
   const t = setup();
-  t.turnEnd.add({ onTurnOver: () => t.turnEnd.close() });
+  t.turnEnd.add({ onTurnOver: () => t.turnEnd.close(), onHeld: () => undefined });
   const names = t.addMany('a');
   await microtasks();
   expect(t.told()).toEqual(names);

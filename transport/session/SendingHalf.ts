@@ -19,6 +19,8 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
   #nextSeq: number;
   #resent = 0;
   #isFlushing = false;
+  /** What was sent in an earlier turn waits for others' events. */
+  #isHeld = false;
   /** Bytes that were accepted since the last flush. */
   #pendingBytes = 0;
   /** Something arrived that must be acknowledged with this turn's end, if nothing else leaves that says so. */
@@ -50,27 +52,32 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
   /** Sends what is there once this turn has sent all it wants to, or a frame is full. */
   flushSoon(bytes = 0): void {
     this.#pendingBytes += bytes;
-    const { flushes, owner } = this.core.env;
     if (this.#pendingBytes >= TARGET_FRAME_BYTES) {
       // The peer may begin with it while we go on.
       this.#pendingBytes = 0;
-      owner.onFlushDue(this);
+      this.core.env.owner.onFlushDue(this);
     } else if (!this.#isFlushing) {
       this.#isFlushing = true;
-      return flushes.add(this);
+      return this.core.env.flushes.add(this);
     }
-    if (flushes.holdsBack) flushes.remind();
+    if (this.#isHeld) this.core.env.flushes.remind();
   }
 
   /** The turn that sent something is over. */
   onTurnOver(): void {
     this.#isFlushing = false;
+    this.#isHeld = false;
     if (!this._isConsumed) this.core.env.owner.onFlushDue(this);
   }
 
-  /** What an earlier turn said, and still waits for others' events, leaves before the connection is closed. */
+  /** The turn is over, and what it sent waits for others' events. */
+  onHeld(): void {
+    this.#isHeld = true;
+  }
+
+  /** That leaves before the connection is closed. */
   protected flushHeldBack(): void {
-    if (this.#isFlushing && this.core.env.flushes.holdsBack) this.flush();
+    if (this.#isHeld) this.flush();
   }
 
   /** Hands over what has not been. What does not leave is sent again after a reconnect. Returns true if anything left. */

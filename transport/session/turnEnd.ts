@@ -3,6 +3,8 @@ import type { CancelTimer, Clock } from '../clock.ts';
 /** What is done once when the turn is over. */
 export interface AtTurnEnd {
   onTurnOver(): void;
+  /** It has to wait for more than the turn's end. Whatever it says meanwhile it is to {@link TurnEnd.remind} of. */
+  onHeld(): void;
 }
 
 /** So many sessions that have something to say in one turn were told of the same event. */
@@ -22,7 +24,6 @@ export class TurnEnd {
   #waiting: AtTurnEnd[] = [];
   /** Many, that have to wait. */
   #held: AtTurnEnd[] = [];
-  #isReleasing = false;
   /** Many have spoken, and what arrived meanwhile was not read yet. */
   #cancelRead: CancelTimer | undefined;
   /** When as much time has passed since as it took them. */
@@ -35,18 +36,13 @@ export class TurnEnd {
     this.#onError = onError;
   }
 
-  /** True while many wait for more than their turn's end, or are called. */
-  get holdsBack(): boolean {
-    return this.#isReleasing || this.#held.length > 0;
-  }
-
   /** Nobody is added twice before being called. */
   add(one: AtTurnEnd): void {
     this.#waiting.push(one);
     this.remind();
   }
 
-  /** Somebody has something to say who was added before: who has waited long enough by the end of this turn waits no longer. */
+  /** Somebody has more to say who is held: who has waited long enough by the end of this turn waits no longer. */
   remind(): void {
     if (this.#isDue) return;
     this.#isDue = true;
@@ -65,10 +61,21 @@ export class TurnEnd {
     this.#isDue = false;
     const waiting = this.#waiting;
     this.#waiting = [];
-    if (waiting.length < MANY) this.#call(waiting);
-    else for (const one of waiting) this.#held.push(one);
-    if (this.holdsBack && !this.#isWorthWaiting) this.#release();
+    if (waiting.length >= MANY) {
+      if (this.#isWorthWaiting) this.#hold(waiting);
+      else this.#release(waiting);
+      return;
+    }
+    this.#call(waiting);
+    if (this.#held.length > 0 && !this.#isWorthWaiting) this.#release([]);
   };
+
+  #hold(waiting: readonly AtTurnEnd[]): void {
+    for (const one of waiting) {
+      one.onHeld();
+      this.#held.push(one);
+    }
+  }
 
   /** For longer than others took to speak there is not as much to save, and an event of a busy process is kept. */
   get #isWorthWaiting(): boolean {
@@ -77,16 +84,16 @@ export class TurnEnd {
 
   readonly #read = (): void => {
     this.#cancelRead = undefined;
-    if (this.holdsBack) this.#release();
+    if (this.#held.length > 0) this.#release([]);
   };
 
-  #release(): void {
+  /** Calls those who were held, and `more` after them. */
+  #release(more: readonly AtTurnEnd[]): void {
     const held = this.#held;
     this.#held = [];
     const startedAt = this.#clock.now();
-    this.#isReleasing = true;
     this.#call(held);
-    this.#isReleasing = false;
+    this.#call(more);
     if (this.#isClosed) return;
     const now = this.#clock.now();
     this.#waitUntil = now + (now - startedAt);
