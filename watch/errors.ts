@@ -6,6 +6,13 @@ export function showPosition({ epoch, offset }: Position): string {
   return `${offset} of epoch ${epoch}`;
 }
 
+/** What is waited for where nobody has seen anything: that it begins, wherever. */
+export const BEGINNING: Position = { epoch: 'any', offset: 0 };
+
+function showWanted(wanted: Position): string {
+  return wanted === BEGINNING ? 'the beginning' : `position ${showPosition(wanted)}`;
+}
+
 /** An option or an argument is out of range. */
 export class InvalidArgumentError extends HoldfastError {
   constructor(message: string) {
@@ -57,7 +64,7 @@ export class ReachedTimeoutError extends HoldfastError {
   readonly seen: Position | undefined;
   constructor(wanted: Position, seen: Position | undefined, timeoutMs: number) {
     const where = seen === undefined ? 'nothing was seen yet' : `seen up to ${showPosition(seen)}`;
-    super('REACHED_TIMEOUT', `position ${showPosition(wanted)} was not reached within ${timeoutMs} ms: ${where}`);
+    super('REACHED_TIMEOUT', `${showWanted(wanted)} was not reached within ${timeoutMs} ms: ${where}`);
     this.wanted = wanted;
     this.seen = seen;
   }
@@ -80,7 +87,7 @@ export class OtherEpochError extends HoldfastError {
 /** Whoever waited gave up: its signal was aborted. `cause` is the signal's reason. */
 export class ReachedAbortedError extends HoldfastError {
   constructor(wanted: Position, reason: unknown) {
-    super('REACHED_ABORTED', `waiting for position ${showPosition(wanted)} was given up`, { cause: reason });
+    super('REACHED_ABORTED', `waiting for ${showWanted(wanted)} was given up`, { cause: reason });
   }
 }
 

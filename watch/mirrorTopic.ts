@@ -1,6 +1,6 @@
 import { type CancelTimer, type Clock, type ErrorPayload, systemClock } from '../router/index.ts';
 import { remoteAttempts, type TopicClient } from './attempt.ts';
-import { InvalidArgumentError, NotAuthorizedError, WatchClosedError } from './errors.ts';
+import { BEGINNING, InvalidArgumentError, NotAuthorizedError, WatchClosedError } from './errors.ts';
 import { type Beginning, Follower, type FollowHandler } from './follower.ts';
 import { hasReached } from './hasReached.ts';
 import type { LocalSource } from './localSource.ts';
@@ -44,9 +44,6 @@ export interface TopicMirror<E> extends LocalSource<E> {
 }
 
 const DEFAULT_RESYNC_MS = 300_000;
-
-/** What is waited for where nobody has seen anything: that it begins, wherever. */
-const BEGINNING: Position = { epoch: 'any', offset: 0 };
 
 /** The lowest and the highest of these positions, of the epoch that most of them have. */
 function rangeOf(seen: readonly (Position | undefined)[]): { lowest: Position; highest: Position } | undefined {

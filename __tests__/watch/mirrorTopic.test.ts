@@ -2,7 +2,13 @@ import { expect, test } from 'vitest';
 import type { ErrorPayload } from '../../router/errors.ts';
 import { ReadableQueue } from '../../router/readable.ts';
 import { Ok } from '../../router/result.ts';
-import { InvalidArgumentError, NotAuthorizedError, ReachedTimeoutError, WatchClosedError } from '../../watch/errors.ts';
+import {
+  BEGINNING,
+  InvalidArgumentError,
+  NotAuthorizedError,
+  ReachedTimeoutError,
+  WatchClosedError,
+} from '../../watch/errors.ts';
 import type { TopicMessage, TopicRequest } from '../../watch/messages.ts';
 import { mirrorTopic } from '../../watch/mirrorTopic.ts';
 import { watch } from '../../watch/watch.ts';
@@ -206,10 +212,21 @@ test('waiting ends in time, and with the mirror', async () => {
   const { client, transport } = served.client();
   served.h.link.setReachable(false);
   const mirror = mirrorTopic(client.docs.changes, { clock: served.h.clock });
-  const late = expect(mirror.ready({ timeoutMs: 1_000 })).rejects.toThrow(ReachedTimeoutError);
+  const late = expect(mirror.ready({ timeoutMs: 1_000 })).rejects.toThrow(
+    new ReachedTimeoutError(BEGINNING, undefined, 1_000),
+  );
+  const leaving = new AbortController();
+  const given = expect(mirror.ready({ signal: leaving.signal })).rejects.toThrow(
+    'waiting for the beginning was given up',
+  );
+  leaving.abort();
+  await given;
   const closed = expect(mirror.ready()).rejects.toThrow(WatchClosedError);
   await served.h.advance(1_000);
   await late;
+  expect(new ReachedTimeoutError(BEGINNING, undefined, 1_000).message).toBe(
+    'the beginning was not reached within 1000 ms: nothing was seen yet',
+  );
   mirror.close();
   await closed;
   await expect(mirror.ready()).rejects.toThrow(WatchClosedError);
