@@ -19,13 +19,13 @@ export type Figures = Map<LibraryName, number[] | undefined>;
 /** Measures a row, the libraries in turn in each repetition: a slow moment of the machine is everybody's. */
 export async function measure(row: Row, names: readonly LibraryName[], effort: Effort, cores: Cores): Promise<Figures> {
   const figures: Figures = new Map(names.map((name) => [name, []]));
-  const repetitions = row.isLong === true ? effort.longRepetitions : effort.repetitions;
+  const repetitions = row.kind === undefined ? effort.repetitions : effort.longRepetitions;
   const note = async (pair: Pair) => {
     const figure = await row.measure(pair, effort.ms);
     if (figure === undefined) figures.set(pair.library, undefined);
     else figures.get(pair.library)?.push(figure);
   };
-  if (row.isFresh === true) {
+  if (row.kind === 'fresh') {
     for (let i = 0; i < repetitions; i++)
       for (const name of inTurn(names, i)) await withPairs([name], row, cores, (pairs) => eachOf(pairs, note));
     return figures;

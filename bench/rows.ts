@@ -16,10 +16,8 @@ export interface Row {
   title: string;
   unit: string;
   target: Target;
-  /** Whether each repetition needs processes that have done nothing yet. */
-  isFresh?: boolean;
-  /** Whether a measurement takes its time whatever it is given. */
-  isLong?: boolean;
+  /** `long`: a measurement takes its time whatever it is given. `fresh`: and needs processes that have done nothing yet. */
+  kind?: 'long' | 'fresh';
   /** Whether connections must be recoverable. Ours always are. */
   recovers?: boolean;
   /** How many times as long as others it is warmed up. */
@@ -107,7 +105,7 @@ export const rows: readonly Row[] = [
     title: 'on the wire per small call, both ways',
     unit: 'B',
     target: figure('at most', 80),
-    isLong: true,
+    kind: 'long',
     prepare: one,
     async measure({ client, server }) {
       const before = await server.ask('socketBytes');
@@ -119,8 +117,7 @@ export const rows: readonly Row[] = [
     title: `server memory per idle client, of ${IDLE_CLIENTS.toLocaleString('en')}`,
     unit: 'kB',
     target: ratio('at most', 1.2),
-    isFresh: true,
-    isLong: true,
+    kind: 'fresh',
     prepare: async () => undefined,
     async measure({ client, server, port }) {
       await client.ask('connect', { port, count: FIRST_CLIENTS });
@@ -150,7 +147,7 @@ export const rows: readonly Row[] = [
     unit: 'ms',
     target: figure('at most', 50),
     recovers: true,
-    isLong: true,
+    kind: 'long',
     prepare: (pair) => subscribers(pair, 1),
     async measure({ client, server }) {
       if (!(await client.ask('cut'))) return undefined;
