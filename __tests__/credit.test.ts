@@ -66,6 +66,24 @@ class Stage {
             return Ok({});
           },
         }),
+        /** Gives up while its client waits for credit. */
+        refuse: Procedure.upload({
+          requestInit: Type.Object({}),
+          requestData: Item,
+          responseData: Type.Object({}),
+          async handler({ ctx }) {
+            await stage.readersMayRead.passed();
+            return ctx.cancel('not wanted');
+          },
+        }),
+        /** Says more than anybody reads, and stays. */
+        loud: Procedure.subscription({
+          requestInit: Type.Object({ count: Type.Number() }),
+          responseData: Item,
+          async handler({ reqInit: { count }, resWritable }) {
+            for (let i = 0; i < count; i++) resWritable.write(Ok({ i, text }));
+          },
+        }),
         ignore: Procedure.stream({
           requestInit: Type.Object({}),
           requestData: Item,
@@ -201,6 +219,79 @@ describe.each(matrix)('flow control over $name', ({ transport, codec }) => {
     await harness.advance(11_000);
     expect(coreOf('server').bufferedBytes).toBe(0);
     expect(coreOf('server').streamCount).toBe(0);
+  });
+
+  test('who gives up a call that goes on, and waits for credit, frees what it said', async () => {
+    const { harness, client, coreOf, budget } = await setup();
+    const { resReadable } = client.flow.loud.subscribe({ count: MANY });
+    await harness.settled();
+    expect(coreOf('server').bufferedBytes).toBeGreaterThan(ITEM);
+    resReadable.break();
+    await harness.settled();
+    await harness.advance(11_000);
+    expect(coreOf('server').bufferedBytes).toBe(0);
+    expect(coreOf('server').streamCount).toBe(0);
+    expect(budget.heldBytes).toBe(0);
+  });
+
+  test('a server that gives up an upload frees what its client still wanted to say, its close included', async () => {
+    const { harness, stage, client, coreOf, budget } = await setup();
+    const { reqWritable, finalize } = client.flow.refuse.upload({});
+    for (let i = 0; i < MANY; i++) reqWritable.write({ i, text });
+    const result = finalize();
+    await harness.settled();
+    expect(coreOf('client').bufferedBytes).toBeGreaterThan(ITEM);
+    stage.readersMayRead.open();
+    await harness.settled();
+    expect(await result).toMatchObject({ ok: false, payload: { code: 'CANCEL' } });
+    await harness.advance(11_000);
+    for (const side of ['client', 'server'] as const) {
+      expect(coreOf(side).bufferedBytes).toBe(0);
+      expect(coreOf(side).streamCount).toBe(0);
+    }
+    expect(budget.heldBytes).toBe(0);
+  });
+
+  test('what waits for the reader of one stream holds up the writer of no other', async () => {
+    const { harness, client, coreOf } = await setup({ sessionHighWaterBytes: 2 * WINDOW });
+    const loud = client.flow.loud.subscribe({ count: MANY });
+    await harness.settled();
+    await harness.advance(11_000);
+    expect(coreOf('server').bufferedBytes).toBeGreaterThan(2 * WINDOW);
+    const heard = client.flow.heedful.subscribe({ count: MANY }).resReadable.collect();
+    await harness.settled();
+    expect(await heard).toHaveLength(MANY);
+    loud.resReadable.break();
+    await harness.settled();
+  });
+
+  test('a writer goes on when a new connection says that what it wrote has arrived', async () => {
+    const { harness, stage, client, clientTransport, serverTransport, coreOf } = await setup({
+      sessionHighWaterBytes: 4 * ITEM,
+    });
+    stage.readersMayRead.open();
+    const { reqWritable, finalize } = client.flow.upload.upload({});
+    await harness.settled();
+    await harness.advance(11_000);
+    // What the server says from now on is lost.
+    const session = serverTransport.sessions.get('client-1');
+    if (session?.state !== 'Connected') throw new Error('expected the server to be connected');
+    session.connection.send = () => true;
+    for (let i = 0; i < FEW; i++) reqWritable.write({ i, text });
+    let isReady = false;
+    void reqWritable.waitForWriteReady().then(() => {
+      isReady = true;
+    });
+    await harness.settled();
+    expect([isReady, stage.read.length]).toEqual([false, FEW]);
+    closeAllConnections(clientTransport);
+    clientTransport.endBackoff();
+    await harness.settled();
+    expect(coreOf('client').isConnected).toBe(true);
+    expect(isReady).toBe(true);
+    const result = finalize();
+    await harness.settled();
+    expect(await result).toEqual({ ok: true, payload: { count: FEW } });
   });
 
   test('a writer that ignores backpressure is refused by name at its limit, and the session lives', async () => {
@@ -339,6 +430,35 @@ describe.each(matrix)('flow control over $name', ({ transport, codec }) => {
         expect(coreOf('server').streamCount).toBe(0);
       },
     );
+  });
+
+  test('a message that finds no room leaves what is held as it was', async () => {
+    const limits = { maxSessionBufferBytes: 64 * 1024, maxMessageBytes: 48 * 1024, sessionHighWaterBytes: 64 * 1024 };
+    const { harness, stage, client, budget } = await setup({ extensions: noExtensions, ...limits });
+    const hoard = client.flow.impatient.upload({});
+    const item = (bytes: number) => ({ i: 0, text: 'x'.repeat(bytes) });
+    hoard.reqWritable.write(item(30_000));
+    for (let n = 0; n < 3; n++) {
+      const other = client.flow.impatient.upload({});
+      other.reqWritable.write(item(10));
+      await harness.settled();
+      await harness.advance(1_100);
+      expect(budget.heldBytes).toBeGreaterThan(30_000);
+      other.reqWritable.write(item(40_000));
+      const result = other.finalize();
+      await harness.settled();
+      expect(await result).toMatchObject({ ok: false });
+      await harness.advance(1_100);
+      expect(budget.heldBytes).toBeGreaterThan(30_000);
+    }
+    stage.readersMayRead.open();
+    const result = hoard.finalize();
+    await harness.settled();
+    expect(await result).toMatchObject({ ok: true });
+    await harness.advance(11_000);
+    // On River's wire an acknowledgement is a message, and the last one is never acknowledged.
+    expect(budget.heldBytes).toBeGreaterThanOrEqual(0);
+    expect(budget.heldBytes).toBeLessThan(ITEM);
   });
 
   test('costs calls of one message nothing', async () => {

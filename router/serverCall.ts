@@ -3,7 +3,7 @@ import {
   ControlFlags,
   closeMessage,
   type IncomingMessage,
-  isClosePayload,
+  isCloseControl,
   isStreamCancel,
   isStreamClose,
   isStreamOpen,
@@ -136,7 +136,7 @@ export class ServerCall extends RespondingCall implements WriteTarget<AnyResult>
     if (isStreamOpen(controlFlags)) return this.#invalid('the stream is already open');
     if (!this.isRequestOpen) return this.#invalid('received message after request stream is closed');
     const isLast = isStreamClose(controlFlags);
-    if (isLast && isBareClose(payload)) return this.#closeRequest();
+    if (isCloseControl(controlFlags, payload)) return this.#closeRequest();
     const { requestData } = this.procedure;
     if (requestData === undefined) return this.#invalid('expected control payload');
     if (!this.#fits(requestData, payload)) return;
@@ -276,8 +276,3 @@ const KEPT_NOWHERE: ErrorPayload = Object.freeze({
   code: INVALID_REQUEST_CODE,
   message: 'this server keeps no outcomes of calls with an idempotency key',
 });
-
-/** Exactly the close control: a last value may have a `type` of its own. */
-function isBareClose(payload: unknown): boolean {
-  return isClosePayload(payload) && Object.keys(payload as object).length === 1; // isClosePayload: it is an object
-}

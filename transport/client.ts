@@ -279,6 +279,7 @@ export abstract class ClientTransport extends Transport<SettledClientOptions> {
     if (extensions?.resume !== undefined) core.confirm(extensions.resume.nextExpectedSeq);
     this.#intentOf(session.to).connected();
     this.install(handshakingToConnected(session));
+    core.wakeWriters();
   };
 
   /** Only a mismatch is worth another dial, with a new session; everything else is fatal. */

@@ -5,7 +5,7 @@ import { utf8OfName } from './compactText.ts';
 import { MessageTooLargeError } from './errors.ts';
 import {
   ControlFlags,
-  isClosePayload,
+  isCloseControl,
   type KeyOnWire,
   type OutgoingMessage,
   REHANDSHAKE_STREAM_ID,
@@ -86,7 +86,7 @@ export function encodeCompact(
     const shared = payload.bodyIn(codec, () => sharedBody(codec, payload.value));
     body = shared.bytes;
     if (shared.isOk) control |= Control.Ok;
-  } else if ((controlFlags & ControlFlags.StreamClose) !== 0 && isClosePayload(payload)) {
+  } else if (isCloseControl(controlFlags, payload)) {
     control |= Control.NoPayload;
   } else if (!isOpening && isOkResult(payload)) {
     body = scratch(codec, payload.payload);

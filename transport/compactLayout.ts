@@ -45,7 +45,7 @@ export const NO_CREDITS: readonly Credit[] = [];
 export const Control = {
   /** The stream is a text. The router's streams are numbers, from 1; applications may choose their own ids. */
   Named: 1,
-  /** The payload is {type: 'CLOSE'} where the message closes its half; otherwise there is none. */
+  /** The payload is {type: 'CLOSE'} where the message only closes its half; otherwise there is none. */
   NoPayload: 16,
   /** Of a message that does not open: the stream is 0. */
   Rehandshake: 32,

@@ -164,7 +164,8 @@ export class CompactFrameReader {
     }
     if (this.#at !== end) throw new Malformed(`${end - this.#at} bytes after a message that has no payload`);
     if (isOk) throw new Malformed('an ok result that has no payload');
-    return (control & ControlFlags.StreamClose) === 0 ? undefined : CLOSE_PAYLOAD;
+    const isLastOnly = (control & (ControlFlags.StreamOpen | ControlFlags.StreamClose)) === ControlFlags.StreamClose;
+    return isLastOnly ? CLOSE_PAYLOAD : undefined;
   }
 
   #decode(end: number): unknown {

@@ -139,9 +139,15 @@ export function isStreamClose(controlFlags: number): boolean {
   return (controlFlags & ControlFlags.StreamClose) !== 0;
 }
 
-/** The payload that only closes a half and carries nothing else. */
-export function isClosePayload(payload: unknown): boolean {
+/** True for what a River peer takes for the close control where a half may end: anything of type `CLOSE`. */
+export function isClosePayload(payload: unknown): payload is object {
   return typeof payload === 'object' && payload !== null && 'type' in payload && payload.type === 'CLOSE';
+}
+
+/** True for the close control: it only closes a half. An init or a last value may have a `type` of its own. */
+export function isCloseControl(controlFlags: number, payload: unknown): boolean {
+  const isLastOnly = (controlFlags & (ControlFlags.StreamOpen | ControlFlags.StreamClose)) === ControlFlags.StreamClose;
+  return isLastOnly && isClosePayload(payload) && Object.keys(payload).length === 1;
 }
 
 /** A heartbeat, or an acknowledgement between heartbeats: both look the same on River's wire. */

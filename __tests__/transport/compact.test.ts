@@ -69,7 +69,7 @@ describe('a compact frame', () => {
       controlFlags: fc.constantFrom(0, 2, 4, 8, 10),
       // JSON has no −0.
       payload: fc.oneof(
-        fc.constant({ type: 'CLOSE' }),
+        fc.constantFrom({ type: 'CLOSE' }, { type: 'CLOSE', id: 5 }),
         fc.constantFrom(
           { ok: true, payload: 5 },
           { ok: true, payload: { n: 1 } },

@@ -194,7 +194,10 @@ export class SessionCore extends SessionReception implements SessionPort {
 
   discard(streamId: string): void {
     const flow = this.streams?.get(streamId);
-    if (flow !== undefined) this.streams?.discard(flow);
+    if (flow === undefined) return;
+    this.streams?.discard(flow);
+    this.count();
+    this.wakeWriters();
   }
 
   /** The peer allows more. */
@@ -242,6 +245,7 @@ export class SessionCore extends SessionReception implements SessionPort {
   closeStream(streamId: string): void {
     this.streams?.close(streamId);
     this.count();
+    this.wakeWriters();
   }
 
   /** Ids of the streams that are open; a snapshot. */

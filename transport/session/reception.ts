@@ -5,7 +5,7 @@ import { callSafely, isThenable } from '../thenable.ts';
 import type { Agreement } from './environment.ts';
 import { SessionRoom } from './room.ts';
 import type { StreamFlow } from './streamFlow.ts';
-import { costOf } from './streamTable.ts';
+import { costOf, type StreamTable } from './streamTable.ts';
 
 /** A stream may hold one of so many shares of what is free: what the peer may send shrinks as room does. */
 const SHARES = 16;
@@ -42,25 +42,34 @@ export abstract class SessionReception extends SessionRoom {
           ? { key }
           : { key, first: { instance, knownUntil: this.zero + until } };
     }
-    const flow = this.streams?.get(message.streamId);
-    if (flow?.receiver === undefined) {
-      // Its call has ended here; with a cancel, what it still has to say is not wanted any more.
-      if (flow !== undefined && isStreamCancel(message.controlFlags)) this.streams?.discard(flow);
+    const { streams } = this;
+    const flow = streams?.get(message.streamId);
+    // Nobody there reads any more, and so nobody would ever allow what waits for credit.
+    if (flow !== undefined && isStreamCancel(message.controlFlags)) {
+      streams?.discard(flow);
+      this.count();
+    }
+    if (streams === undefined || flow?.receiver === undefined) {
       this.#handUnclaimed(message);
       return undefined;
     }
-    return this.#deliverTo(flow, flow.receiver, message, bytes);
+    return this.#deliverTo(streams, flow, flow.receiver, message, bytes);
   }
 
-  #deliverTo(flow: StreamFlow, receiver: StreamReceiver, message: IncomingMessage, bytes: number): string | undefined {
+  #deliverTo(
+    streams: StreamTable,
+    flow: StreamFlow,
+    receiver: StreamReceiver,
+    message: IncomingMessage,
+    bytes: number,
+  ): string | undefined {
     const cost = costOf(message.controlFlags, bytes);
     if (cost === 0) {
       this.#hand(receiver, message);
       return undefined;
     }
-    if (!flow.receive(cost)) return `sent on stream ${flow.id} beyond its limit of ${flow.granted}`;
-    const heldCost = this.streams?.heldCost ?? 0;
-    if (flow.heldCost > cost && heldCost + cost > this.mostBytes) {
+    if (!flow.mayReceive) return `sent on stream ${flow.id} beyond its limit of ${flow.granted}`;
+    if (flow.heldCost > 0 && streams.heldCost + cost > this.mostBytes) {
       // Without credit nothing else bounds it; with it, only where all sessions together hold too much.
       const text = `nobody reads stream ${flow.id}: ${flow.heldCost} bytes unread`;
       callSafely(
@@ -69,7 +78,7 @@ export abstract class SessionReception extends SessionRoom {
       );
       return undefined;
     }
-    this.streams?.hold(cost);
+    streams.receive(flow, cost);
     message.cost = cost;
     this.#hand(receiver, message);
     if (message.isHeld === true) this.countAs(this.counted + cost);

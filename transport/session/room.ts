@@ -1,6 +1,6 @@
 import type { CancelTimer } from '../clock.ts';
 import { SessionBufferFullError } from '../errors.ts';
-import { ControlFlags, isClosePayload, type OutgoingMessage, REHANDSHAKE_STREAM_ID } from '../message.ts';
+import { ControlFlags, isCloseControl, type OutgoingMessage, REHANDSHAKE_STREAM_ID } from '../message.ts';
 import { callSafely } from '../thenable.ts';
 import type { FrameSink, SessionEnvironment } from './environment.ts';
 import { Ledger } from './ledger.ts';
@@ -38,12 +38,17 @@ export abstract class SessionRoom {
 
   /** What is kept for the peer: not confirmed, waiting for credit, or for the first answer. */
   get bufferedBytes(): number {
-    const { ledger, streams } = this;
+    const { streams } = this;
+    const waiting = streams === undefined ? 0 : streams.waitingBytes + streams.waitingCount * MESSAGE_OVERHEAD_BYTES;
+    return this.#underWayBytes + waiting;
+  }
+
+  /** The same without what waits for credit: that is for its own stream's writer to wait for, and for nobody else. */
+  get #underWayBytes(): number {
+    const { ledger } = this;
     // A peer may acknowledge what it has not read: what its connection still holds counts as well.
     const unconfirmed = Math.max(ledger.unackedBytes, this.sink?.bufferedBytes ?? 0);
-    const messages = ledger.unackedCount + (streams?.waitingCount ?? 0);
-    const waiting = (streams?.waitingBytes ?? 0) + (this.outbox?.bytes ?? 0);
-    return unconfirmed + messages * MESSAGE_OVERHEAD_BYTES + waiting;
+    return unconfirmed + ledger.unackedCount * MESSAGE_OVERHEAD_BYTES + (this.outbox?.bytes ?? 0);
   }
 
   /** Tells the budget what this session holds by now. */
@@ -78,7 +83,7 @@ export abstract class SessionRoom {
     const isControl =
       message.streamId === REHANDSHAKE_STREAM_ID ||
       (message.controlFlags & (ControlFlags.AckOnly | ControlFlags.StreamCancel)) !== 0 ||
-      ((message.controlFlags & ControlFlags.StreamClose) !== 0 && isClosePayload(message.payload));
+      isCloseControl(message.controlFlags, message.payload);
     const { maxStreamBufferBytes, maxSessionBufferBytes } = this.env.options;
     const most = this.mostBytes;
     const wanted = buffered + bytes;
@@ -103,7 +108,7 @@ export abstract class SessionRoom {
   }
 
   get #hasRoom(): boolean {
-    return this.bufferedBytes <= Math.min(this.env.options.sessionHighWaterBytes, this.mostBytes);
+    return this.#underWayBytes <= this.env.options.sessionHighWaterBytes && this.bufferedBytes <= this.mostBytes;
   }
 
   onceWriteReady(streamId: string, fn: () => void): CancelTimer {
@@ -127,7 +132,7 @@ export abstract class SessionRoom {
     }
   }
 
-  /** After something was confirmed. */
+  /** After room became free: something was confirmed, or is not wanted any more. */
   wakeWriters(): void {
     const waiters = this.writeWaiters;
     if (waiters === undefined || !this.#hasRoom) return;

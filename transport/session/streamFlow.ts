@@ -152,11 +152,14 @@ export class StreamFlow {
     this.#waitingBytes = 0;
   }
 
-  /** A message came. Returns false if the peer had no credit for it; one may exceed the limit. */
-  receive(cost: number): boolean {
-    const isAllowed = this.#granted === undefined || this.#received < this.#granted;
+  /** False if the peer has no credit for another message; one may exceed the limit. */
+  get mayReceive(): boolean {
+    return this.#granted === undefined || this.#received < this.#granted;
+  }
+
+  /** A message came that somebody will read. */
+  receive(cost: number): void {
     this.#received += cost;
-    return isAllowed;
   }
 
   /**

@@ -163,8 +163,9 @@ export class StreamTable {
     if (flow.receiver === undefined) this.#delete(flow);
   }
 
-  /** A message that somebody will read later was received. */
-  hold(cost: number): void {
+  /** A message came that somebody will read, now or later: it is held until {@link consumed}. */
+  receive(flow: StreamFlow, cost: number): void {
+    flow.receive(cost);
     this.#held += cost;
   }
 
