@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { createClient } from '../router/client.ts';
 import { Procedure } from '../router/procedures.ts';
 import { Ok } from '../router/result.ts';
@@ -11,6 +11,7 @@ import { matrix } from '../testUtil/matrix.ts';
 import { BufferBudget } from '../transport/budget.ts';
 import { SessionBufferFullError } from '../transport/errors.ts';
 import type { ClientTransportOptions, ServerTransportOptions } from '../transport/options.ts';
+import { StreamFlow } from '../transport/session/streamFlow.ts';
 import { noExtensions } from './support/extensions.ts';
 
 const WINDOW = 16 * 1024;
@@ -263,6 +264,30 @@ describe.each(matrix)('flow control over $name', ({ transport, codec }) => {
     expect(await heard).toHaveLength(MANY);
     loud.resReadable.break();
     await harness.settled();
+  });
+
+  test('a peer that allows a stream again and again in one frame has it looked at as if it had once', async () => {
+    const { harness, client, clientTransport, coreOf } = await setup();
+    const { resReadable } = client.flow.loud.subscribe({ count: MANY });
+    await harness.settled();
+    harness.link.setReachable(false);
+    closeAllConnections(clientTransport);
+    await harness.settled();
+    // It is not there to hear more than it asked for.
+    resReadable.break();
+    const core = coreOf('server');
+    const stream = Number(core.openStreams[0]);
+    const next = vi.spyOn(StreamFlow.prototype, 'next');
+    const before = core.nextSeq;
+    core.allow(upTo(10_000).map((n) => ({ stream, limit: WINDOW + n * ITEM })));
+    const released = core.nextSeq - before;
+    expect(released).toBeGreaterThan(MANY / 2);
+    expect(next.mock.calls.length).toBeLessThanOrEqual(released + 1);
+    next.mockRestore();
+    harness.link.setReachable(true);
+    clientTransport.endBackoff();
+    await harness.settled();
+    expect(core.streamCount).toBe(0);
   });
 
   test('a writer goes on when a new connection says that what it wrote has arrived', async () => {

@@ -1,8 +1,23 @@
+import { hashSeeds } from './id.ts';
+
 const SMALLEST = 8;
 /** With more, each is as likely to be asked for next as any other. */
 const FEW = 4;
 /** 2^32 divided by the golden ratio: what is multiplied by it is spread over all places, however close together it was. */
 const SPREAD = 0x9e3779b1;
+const TWO_32 = 2 ** 32;
+const [SEED = 0, FACTOR = SPREAD] = hashSeeds;
+
+/**
+ * The place of a key in a table of `2 ** (32 - shift)`. Not the number itself: calls that stay open lie side by side, and whoever comes
+ * around would search past them all. Nor anything that a peer could foretell, for it chooses the numbers of its streams.
+ */
+export function placeOf(key: number, shift: number): number {
+  const low = Math.imul(key ^ SEED, SPREAD);
+  const high = key < TWO_32 ? 0 : Math.floor(key / TWO_32);
+  const both = Math.imul(low ^ (low >>> 15) ^ high, FACTOR | 1);
+  return Math.imul(both ^ (both >>> 15), SPREAD) >>> shift;
+}
 
 /**
  * Values by whole numbers from 1, made for numbers that rise and are soon deleted: the streams of a session. Open
@@ -58,7 +73,7 @@ export class NumberMap<V> {
     // Whoever was pushed out of its place by this one moves up, so that no search ends too early.
     for (let at = (hole + 1) & this.#mask; this.#keys[at] !== 0; at = (at + 1) & this.#mask) {
       const other = this.#keys[at] ?? 0;
-      if (((at - this.#placeOf(other)) & this.#mask) < ((at - hole) & this.#mask)) continue;
+      if (((at - placeOf(other, this.#shift)) & this.#mask) < ((at - hole) & this.#mask)) continue;
       this.#keys[hole] = other;
       this.#values[hole] = this.#values[at];
       hole = at;
@@ -68,9 +83,10 @@ export class NumberMap<V> {
     if (this.#size === 0 && this.#mask >= SMALLEST * 16) this.#resize(SMALLEST);
   }
 
-  /** Values, in no order; a snapshot. */
+  /** Values by rising number; a snapshot. */
   values(): V[] {
-    return this.#values.filter((value) => value !== undefined);
+    const numbers = this.#keys.filter((key) => key !== 0).sort((a, b) => a - b);
+    return numbers.map((key) => this.#values[this.#find(key)]).filter((value) => value !== undefined);
   }
 
   clear(): void {
@@ -84,14 +100,9 @@ export class NumberMap<V> {
     this.#lastValue = undefined;
   }
 
-  #placeOf(key: number): number {
-    // Not the number itself: calls that stay open lie side by side, and whoever comes around would search past them all.
-    return Math.imul(key, SPREAD) >>> this.#shift;
-  }
-
   /** Where a key is, or would be put. */
   #find(key: number): number {
-    let at = this.#placeOf(key);
+    let at = placeOf(key, this.#shift);
     for (let found = this.#keys[at]; found !== key && found !== 0; found = this.#keys[at]) at = (at + 1) & this.#mask;
     return at;
   }

@@ -238,9 +238,16 @@ describe('waiting for a confirmation', () => {
     ledger.onceConfirmed(2, () => called.push('dropped'));
     withdraw();
     ledger.confirm(1);
-    ledger.dropWaiters();
+    ledger.end();
     ledger.confirm(2);
     expect(called).toEqual(['kept']);
+  });
+
+  test('of what has ended nothing is kept, and numbers stay what they were', () => {
+    const ledger = ledgerOf(3);
+    ledger.confirm(1);
+    ledger.end();
+    expect([ledger.nextSeq, ledger.unackedCount, ledger.unackedBytes, ledger.frameAt(1)]).toEqual([3, 0, 0, undefined]);
   });
 
   test('a waiter for messages that were taken back is content with less', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { NumberMap } from '../../transport/numberMap.ts';
+import { NumberMap, placeOf } from '../../transport/numberMap.ts';
 
 describe('a map by numbers', () => {
   test('holds what it was given, whatever is deleted around it', () => {
@@ -27,10 +27,23 @@ describe('a map by numbers', () => {
           expect(map.get(key)).toBe(model.get(key));
         }
         for (const [key, value] of model) expect(map.get(key)).toBe(value);
-        expect(map.values().sort()).toEqual([...model.values()].sort());
+        const rising = [...model].sort(([a], [b]) => a - b);
+        expect(map.values()).toEqual(rising.map(([, value]) => value));
       }),
       { numRuns: 500 },
     );
+  });
+
+  test.each([
+    ['side by side', (n: number) => n],
+    ['apart by 2^32', (n: number) => 7 + n * 2 ** 32],
+    // 2^32 / golden ratio, backwards: what would lie side by side without a secret.
+    ['chosen to lie together', (n: number) => (Math.imul(n, 0x0e8b2f51) >>> 0) + 1],
+    ['of which halves cancel out', (n: number) => n * 2 ** 32 + n],
+  ])('spreads numbers that are %s', (_what, numberOf) => {
+    const places = new Set(Array.from({ length: 1_000 }, (_, n) => placeOf(numberOf(n), 21)));
+    // 1,000 in 2,048 places: 791 by chance.
+    expect(places.size).toBeGreaterThan(500);
   });
 
   test('of numbers that rise and are deleted in turn stays as small as what is in it', () => {

@@ -75,11 +75,6 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
     this.#isHeld = true;
   }
 
-  /** That leaves before the connection is closed. */
-  protected flushHeldBack(): void {
-    if (this.#isHeld) this.flush();
-  }
-
   /** Hands over what has not been. What does not leave is sent again after a reconnect. Returns true if anything left. */
   flush(): boolean {
     const { core, connection } = this;

@@ -136,7 +136,8 @@ export class SessionConnected extends ReceivingHalf implements ConnectionReceive
   }
 
   protected onEnd(): void {
-    this.flushHeldBack();
+    // What was said in this turn: nobody says it again.
+    this.flush();
     this.connection.close();
   }
 }

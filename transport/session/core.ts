@@ -204,12 +204,13 @@ export class SessionCore extends SessionReception implements SessionPort {
   allow(credits: readonly Credit[]): void {
     const streams = this.streams;
     if (streams === undefined) return;
-    const flows: StreamFlow[] = [];
+    // Each once: a peer may name a stream again and again.
+    const flows = new Set<StreamFlow>();
     for (const { stream, limit } of credits) {
       const flow = streams.numbered(stream);
-      if (flow?.allow(limit) === true) flows.push(flow);
+      if (flow?.allow(limit) === true) flows.add(flow);
     }
-    if (flows.length === 0) return;
+    if (flows.size === 0) return;
     const before = this.ledger.nextSeq;
     streams.release(flows, (frame) => {
       this.ledger.append(frame);
@@ -286,7 +287,7 @@ export class SessionCore extends SessionReception implements SessionPort {
     this.#ended = end;
     this.outbox = undefined;
     this.writeWaiters = undefined;
-    this.ledger.dropWaiters();
+    this.ledger.end();
     const receivers = this.streams?.drain() ?? [];
     this.streams = undefined;
     this.count();

@@ -171,8 +171,13 @@ export class Ledger {
     this.#wake();
   }
 
-  /** Forgets whoever waits. */
-  dropWaiters(): void {
+  /** Nothing is sent again and nobody waits: whoever holds on to the session must not hold on to what it kept. */
+  end(): void {
+    this.#oldest = this.nextSeq;
+    this.#frames = [];
+    this.#starts = undefined;
+    this.#head = 0;
+    this.#bytes = 0;
     this.#waiters = undefined;
   }
 

@@ -139,13 +139,15 @@ export class StreamTable {
   }
 
   /** Hands over what has credit by now, one message of each stream after the other. */
-  release(flows: readonly StreamFlow[], frame: (bytes: Uint8Array) => number): void {
-    for (let isMoving = true; isMoving; ) {
-      isMoving = false;
-      for (const flow of flows) {
+  release(flows: ReadonlySet<StreamFlow>, frame: (bytes: Uint8Array) => number): void {
+    const moving = new Set(flows);
+    while (moving.size > 0) {
+      for (const flow of moving) {
         const message = flow.next();
-        if (message === undefined) continue;
-        isMoving = true;
+        if (message === undefined) {
+          moving.delete(flow);
+          continue;
+        }
         this.#waitingBytes -= message.bytes.length;
         this.#waitingCount -= 1;
         const nextSeq = frame(message.bytes);
