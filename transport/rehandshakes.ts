@@ -38,7 +38,7 @@ export class Rehandshakes {
   received(session: SessionConnected, { payload }: IncomingMessage): void {
     const { core } = session;
     const transport = this.#transport;
-    if (!session.awaitsRehandshake || !isRehandshakeResponse(payload)) {
+    if (!isRehandshakeResponse(payload) || !session.takeRehandshake()) {
       return transport.log('warn', 'ignored a re-handshake message that nobody asked for', {
         sessionId: core.id,
         connectedTo: core.to,

@@ -3,6 +3,7 @@ import { closeAllConnections } from '../../testUtil/connections.ts';
 import { createHarness } from '../../testUtil/harness.ts';
 import { matrix } from '../../testUtil/matrix.ts';
 import type { HandshakePeer } from '../../transport/handshake.ts';
+import { rehandshakeResponse } from '../../transport/message.ts';
 import type { ServerTransportOptions } from '../../transport/options.ts';
 import { BarePeer, messageOf } from '../support/barePeer.ts';
 import { Echo, Recorder } from '../support/ports.ts';
@@ -62,6 +63,47 @@ describe.each(matrix)('a re-handshake over $name', ({ transport, codec }) => {
     client.connect('SERVER');
     return set;
   }
+
+  test('is asked for a few times, and not in a loop, where the client has no fresher credential', async () => {
+    await using set = await setup();
+    set.until = set.harness.clock.wallNow() + 8_000;
+    await set.harness.settled();
+    await set.harness.advance(20_000);
+    const again = set.asked.filter(({ reason }) => reason === 'rehandshake').map(({ at }) => at);
+    expect(again.length).toBeGreaterThan(2);
+    expect(again.length).toBeLessThan(15);
+    expect(again[0]).toBeGreaterThanOrEqual(4_000);
+    expect(again[0]).toBeLessThan(4_100);
+  });
+
+  test('comes at half of the time of a credential that lasts no longer than a handshake may take', async () => {
+    await using set = await setup();
+    set.validate = (metadata) => {
+      set.until = set.harness.clock.wallNow() + HANDSHAKE_MS;
+      return metadata;
+    };
+    await set.harness.settled();
+    await set.harness.advance(60_000);
+    expect(set.session?.state).toBe('Connected');
+    expect(set.asked.length).toBeGreaterThan(20);
+    expect(set.asked.length).toBeLessThan(27);
+  });
+
+  test('is judged once, however often it is answered', async () => {
+    await using set = await setup();
+    await set.harness.settled();
+    let accept: (value: unknown) => void = () => undefined;
+    set.validate = () => new Promise((resolve) => (accept = resolve));
+    set.server.requestRehandshake('client-1');
+    await set.harness.settled();
+    const session = set.client.openSession('SERVER');
+    for (let n = 100; n < 105; n++) session.send(rehandshakeResponse({ user: 'alice', n }));
+    await set.harness.settled();
+    expect(set.asked.length).toBe(2);
+    accept({ user: 'alice', n: 2 });
+    await set.harness.settled();
+    expect(set.session?.core.metadata).toEqual({ user: 'alice', n: 2 });
+  });
 
   test('that the server asks for replaces the metadata of the live session, and nothing else happens', async () => {
     await using set = await setup();

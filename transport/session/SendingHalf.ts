@@ -84,7 +84,11 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
     this.#owesAck = false;
     connection.cork();
     const hasSaid = core.isCompact ? this.#flushCompact(core) : this.#flushEnvelopes();
-    if (owesAck && !hasSaid) this.#sayNothing(0);
+    if (owesAck && !hasSaid) {
+      // A peer that sends and does not read is told with whatever leaves next, the next beat at the latest.
+      if (connection.bufferedBytes > core.env.options.sessionHighWaterBytes) this.#owesAck = true;
+      else this.#sayNothing(0);
+    }
     connection.uncork();
     this.#isDrained = connection.bufferedBytes === 0;
     return hasSaid || owesAck;

@@ -108,20 +108,26 @@ export class SessionConnected extends ReceivingHalf implements ConnectionReceive
     return !this.connection.isEnded;
   }
 
-  /** Server: asks for fresh metadata one handshake's time before the credential ends. */
+  /**
+   * Server: asks for fresh metadata one handshake's time before the credential ends, or, of one that does not last so long, when half of
+   * its time is over: a client that has no fresher one yet must not be asked again at once.
+   */
   watchExpiry(): void {
     this.#cancelExpiry?.();
     this.#awaitsRehandshake = false;
     const { core } = this;
     if (core.expiresAt === undefined) return;
     const { clock, options, wheel, owner } = core.env;
-    const inMs = core.expiresAt - options.handshakeTimeoutMs - clock.wallNow();
-    this.#cancelExpiry = wheel.after(Math.max(0, inMs), () => owner.onExpiryNear(this.handle));
+    const leftMs = core.expiresAt - clock.wallNow();
+    const inMs = Math.max(0, leftMs / 2, leftMs - options.handshakeTimeoutMs);
+    this.#cancelExpiry = wheel.after(inMs, () => owner.onExpiryNear(this.handle));
   }
 
-  /** Server: true between asking for a re-handshake and the end of the wait for it. */
-  get awaitsRehandshake(): boolean {
-    return this.#awaitsRehandshake;
+  /** Server: an answer to a re-handshake came. False if none was asked for, or another one is being judged. */
+  takeRehandshake(): boolean {
+    const isAwaited = this.#awaitsRehandshake;
+    this.#awaitsRehandshake = false;
+    return isAwaited;
   }
 
   /** Server: a re-handshake was asked for; bounds the wait for its answer by the credential's end. */

@@ -69,7 +69,7 @@ export abstract class SessionReception extends SessionRoom {
       return undefined;
     }
     if (!flow.mayReceive) return `sent on stream ${flow.id} beyond its limit of ${flow.granted}`;
-    if (flow.heldCost > 0 && streams.heldCost + cost > this.mostBytes) {
+    if (streams.heldCost > 0 && streams.heldCost + cost > this.mostBytes) {
       // Without credit nothing else bounds it; with it, only where all sessions together hold too much.
       const text = `nobody reads stream ${flow.id}: ${flow.heldCost} bytes unread`;
       callSafely(

@@ -116,7 +116,8 @@ export function waitingAndConnectedToConnected(
 ): SessionConnected {
   const { connection } = old;
   const core = old.release();
-  connection.close();
+  // Not a goodbye: what it was handed would stay in memory while it waits for an answer, and a client may come back again and again.
+  connection.terminate();
   return attach(pending, core, answer);
 }
 
