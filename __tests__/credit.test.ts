@@ -266,6 +266,25 @@ describe.each(matrix)('flow control over $name', ({ transport, codec }) => {
     await harness.settled();
   });
 
+  test('the first messages of many streams that nobody reads are bounded like any others', async () => {
+    const limits = { maxSessionBufferBytes: 64 * 1024, maxMessageBytes: 32 * 1024, sessionHighWaterBytes: 64 * 1024 };
+    const { harness, stage, client, coreOf, budget } = await setup(limits);
+    const uploads = upTo(20).map(() => client.flow.impatient.upload({}));
+    for (const { reqWritable } of uploads) {
+      if (reqWritable.isWritable()) reqWritable.write({ i: 0, text: 'x'.repeat(20_000) });
+      await harness.settled();
+      await harness.advance(6_000);
+    }
+    expect(budget.heldBytes).toBeLessThan(64 * 1024);
+    expect(coreOf('server').streamCount).toBe(3);
+    stage.readersMayRead.open();
+    const results = Promise.all(uploads.map(({ finalize }) => finalize()));
+    await harness.settled();
+    expect((await results).map((result) => (result.ok ? 'ok' : result.payload.code))).toEqual(
+      upTo(20).map((n) => (n < 3 ? 'ok' : 'SESSION_BUFFER_FULL')),
+    );
+  });
+
   test('a peer that allows a stream again and again in one frame has it looked at as if it had once', async () => {
     const { harness, client, clientTransport, coreOf } = await setup();
     const { resReadable } = client.flow.loud.subscribe({ count: MANY });

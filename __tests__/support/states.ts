@@ -50,7 +50,16 @@ export class DeadEnd extends Connection {
     this.deliver(frame);
   }
 
-  protected override destroy(): void {}
+  /** How it was ended by its owner. */
+  endedBy: 'close' | 'terminate' | undefined;
+
+  protected override destroy(): void {
+    this.endedBy = 'close';
+  }
+
+  protected override abort(): void {
+    this.endedBy = 'terminate';
+  }
 }
 
 type Reported = [event: keyof SessionOwner, ...args: unknown[]];

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { encodeCompactFrame } from '../../transport/compact.ts';
+import { JsonCodec } from '../../codec/json.ts';
+import { encodeCompact, encodeCompactFrame } from '../../transport/compact.ts';
 import { FrameFlags } from '../../transport/compactLayout.ts';
+import { CompactFrameReader } from '../../transport/compactReader.ts';
 import { stateBehind } from '../../transport/session/revocable.ts';
 import { StateBench } from '../support/states.ts';
 
@@ -62,5 +64,17 @@ describe('what a connection holds', () => {
     state.receive(encodeCompactFrame(0, core.ledger.nextSeq, FrameFlags.WantReply, []));
     expect([seen, state.bufferedBytes]).toEqual([0, connection.held]);
     expect(connection.held).toBeGreaterThan(0);
+  });
+
+  test('is not added to by acknowledgements while the peer does not read; the next beat says what they would have', () => {
+    const { core, connection, state } = setup();
+    connection.held = core.env.options.sessionHighWaterBytes + 1;
+    const part = encodeCompact(JsonCodec, message, undefined, 10_000);
+    for (let seq = 0; seq < 1_000; seq += 250)
+      state.receive(encodeCompactFrame(seq, 0, 0, new Array<Uint8Array>(250).fill(part)));
+    state.flush();
+    expect(connection.sent).toEqual([]);
+    state.receive(encodeCompactFrame(1_000, 0, FrameFlags.WantReply, []));
+    expect(connection.sent.map((frame) => CompactFrameReader.open(JsonCodec, frame))).toMatchObject([{ ack: 1_000 }]);
   });
 });

@@ -338,6 +338,8 @@ describe('what a transition does not hand on', () => {
       expect(old?.isEnded).toBe(false);
       go();
       expect(old?.isEnded).toBe(true);
+      // One that is replaced is not waited for.
+      expect(old?.endedBy).toBe(name.startsWith('waiting') ? 'terminate' : 'close');
     }
   });
 

@@ -83,15 +83,18 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
     if (this.#nextSeq >= core.ledger.nextSeq && !core.owesCredits && !owesAck) return false;
     this.#owesAck = false;
     connection.cork();
-    const hasSaid = core.isCompact ? this.#flushCompact(core) : this.#flushEnvelopes();
-    if (owesAck && !hasSaid) {
-      // A peer that sends and does not read is told with whatever leaves next, the next beat at the latest.
-      if (connection.bufferedBytes > core.env.options.sessionHighWaterBytes) this.#owesAck = true;
-      else this.#sayNothing(0);
-    }
+    let hasSaid = core.isCompact ? this.#flushCompact(core) : this.#flushEnvelopes();
+    if (owesAck && !hasSaid) hasSaid = this.#acknowledgeAlone();
     connection.uncork();
     this.#isDrained = connection.bufferedBytes === 0;
-    return hasSaid || owesAck;
+    return hasSaid;
+  }
+
+  /** A peer that sends and does not read is told with whatever leaves next, the next beat at the latest. */
+  #acknowledgeAlone(): boolean {
+    this.#owesAck = this.connection.bufferedBytes > this.core.env.options.sessionHighWaterBytes;
+    if (!this.#owesAck) this.#sayNothing(0);
+    return !this.#owesAck;
   }
 
   /** Says what has arrived, with whatever this turn sends. */
