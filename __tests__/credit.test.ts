@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { sendOrEnd } from '../router/callLifecycle.ts';
 import { createClient } from '../router/client.ts';
 import { Procedure } from '../router/procedures.ts';
 import { Ok } from '../router/result.ts';
@@ -10,6 +11,7 @@ import { createHarness } from '../testUtil/harness.ts';
 import { matrix } from '../testUtil/matrix.ts';
 import { BufferBudget } from '../transport/budget.ts';
 import { SessionBufferFullError } from '../transport/errors.ts';
+import { cancelMessage } from '../transport/message.ts';
 import type { ClientTransportOptions, ServerTransportOptions } from '../transport/options.ts';
 import { StreamFlow } from '../transport/session/streamFlow.ts';
 import { noExtensions } from './support/extensions.ts';
@@ -283,6 +285,27 @@ describe.each(matrix)('flow control over $name', ({ transport, codec }) => {
     expect((await results).map((result) => (result.ok ? 'ok' : result.payload.code))).toEqual(
       upTo(20).map((n) => (n < 3 ? 'ok' : 'SESSION_BUFFER_FULL')),
     );
+  });
+
+  test('a peer whose calls end again and again, and that never hears of it, uses up what is its own', async () => {
+    const budget = new BufferBudget(256 * 1024);
+    const { harness, client, clientTransport, serverTransport, coreOf } = await setup({
+      budget,
+      maxSessionBufferBytes: 1024 * 1024,
+      maxMessageBytes: 16 * 1024,
+    });
+    const sum = client.flow.add.rpc({ n: 1 });
+    await harness.settled();
+    expect(await sum).toMatchObject({ ok: true });
+    const core = coreOf('server');
+    harness.link.setReachable(false);
+    closeAllConnections(clientTransport);
+    await harness.settled();
+    let ended = 0;
+    for (; core.isOpen; ended++) sendOrEnd(core, cancelMessage('7', { ok: false }));
+    expect(ended).toBeGreaterThan(100);
+    expect(budget.heldBytes).toBeLessThan(256 * 1024);
+    expect(serverTransport.sessions.size).toBe(0);
   });
 
   test('a peer that allows a stream again and again in one frame has it looked at as if it had once', async () => {

@@ -6,6 +6,8 @@ const POOL = 1 / 2;
 const PARTS = 8;
 /** and never more than this. */
 const MOST_FAIR_BYTES = 64 * 1024;
+/** The same for messages that end calls: the other side must hear of them, so they may go a little further. */
+const POOL_FOR_ENDS = 9 / 16;
 
 /**
  * What all sessions of a process may hold together: messages that peers have not confirmed, and messages that nobody has
@@ -35,9 +37,20 @@ export class BufferBudget {
 
   /** The most that a session may hold which holds so much now. */
   mostFor(held: number): number {
-    const fair = Math.min(MOST_FAIR_BYTES, this.maxBytes / (PARTS * Math.max(1, this.#holders)));
-    const more = Math.min(this.maxBytes - this.#held, Math.max(this.maxBytes * POOL - this.#held, fair - held));
-    return held + Math.max(0, more);
+    return held + this.#more(POOL, this.#fairBytes - held);
+  }
+
+  /** The same where it wants to say that calls have ended. */
+  mostForEnds(held: number): number {
+    return held + this.#more(POOL_FOR_ENDS, this.#fairBytes - held);
+  }
+
+  #more(share: number, own: number): number {
+    return Math.max(0, Math.min(this.maxBytes - this.#held, Math.max(this.maxBytes * share - this.#held, own)));
+  }
+
+  get #fairBytes(): number {
+    return Math.min(MOST_FAIR_BYTES, this.maxBytes / (PARTS * Math.max(1, this.#holders)));
   }
 
   /** @internal What a session holds has changed. */

@@ -73,6 +73,12 @@ export abstract class SessionRoom {
     return Math.min(maxSessionBufferBytes, budget.mostFor(this.counted));
   }
 
+  /** That calls end must be said, however much was said before. */
+  get #mostForEnds(): number {
+    const { maxSessionBufferBytes, budget } = this.env.options;
+    return Math.min(maxSessionBufferBytes + CONTROL_RESERVE_BYTES, budget.mostForEnds(this.counted));
+  }
+
   /** @throws {SessionBufferFullError} */
   protected assertRoom(
     message: OutgoingMessage,
@@ -87,8 +93,7 @@ export abstract class SessionRoom {
     const { maxStreamBufferBytes, maxSessionBufferBytes } = this.env.options;
     const most = this.mostBytes;
     const wanted = buffered + bytes;
-    // However little all sessions have left: that calls end must be said.
-    const limit = isControl ? maxSessionBufferBytes + CONTROL_RESERVE_BYTES : most;
+    const limit = isControl ? this.#mostForEnds : most;
     if (wanted > limit) {
       const what = limit < maxSessionBufferBytes ? 'what the budget of all sessions leaves' : 'maxSessionBufferBytes';
       throw new SessionBufferFullError(`${wanted} unconfirmed bytes would exceed ${what} (${limit})`);
