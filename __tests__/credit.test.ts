@@ -71,7 +71,7 @@ class Stage {
         }),
         /** Gives up while its client waits for credit. */
         refuse: Procedure.upload({
-          requestInit: Type.Object({}),
+          requestInit: Type.Object({ pad: Type.Optional(Type.String()) }),
           requestData: Item,
           responseData: Type.Object({}),
           async handler({ ctx }) {
@@ -306,6 +306,45 @@ describe.each(matrix)('flow control over $name', ({ transport, codec }) => {
     expect(ended).toBeGreaterThan(100);
     expect(budget.heldBytes).toBeLessThan(256 * 1024);
     expect(serverTransport.sessions.size).toBe(0);
+  });
+
+  test('inits that calls keep are counted, and calls refused by name when there is no room for another one', async () => {
+    const budget = new BufferBudget(256 * 1024);
+    const { harness, stage, server, client } = await setup({ budget, maxMessageBytes: 32 * 1024 });
+    const init = { pad: 'x'.repeat(20_000) };
+    // The server counts and so does the client, in one process.
+    const calls = [];
+    for (let n = 0; n < 12; n++) {
+      calls.push(client.flow.refuse.upload(init).finalize());
+      await harness.settled();
+      await harness.advance(11_000);
+    }
+    expect(server.openCalls).toBeGreaterThan(3);
+    expect(server.openCalls).toBeLessThan(12);
+    expect(budget.heldBytes).toBeGreaterThan(server.openCalls * 20_000);
+    expect(budget.heldBytes).toBeLessThan(server.openCalls * 21_000);
+    stage.readersMayRead.open();
+    await harness.settled();
+    const codes = (await Promise.all(calls)).map((result) => (result.ok ? 'ok' : result.payload.code));
+    expect(new Set(codes)).toEqual(new Set(['CANCEL', 'SESSION_BUFFER_FULL']));
+    await harness.advance(11_000);
+    expect(budget.heldBytes).toBe(0);
+  });
+
+  test('a last value that nobody reads yet is counted', async () => {
+    const { harness, stage, client, budget } = await setup({ maxMessageBytes: 64 * 1024 });
+    const { reqWritable, finalize } = client.flow.impatient.upload({});
+    reqWritable.close({ i: 0, text: 'x'.repeat(40_000) });
+    await harness.settled();
+    await harness.advance(11_000);
+    expect(budget.heldBytes).toBeGreaterThan(40_000);
+    expect(budget.heldBytes).toBeLessThan(41_000);
+    stage.readersMayRead.open();
+    const result = finalize();
+    await harness.settled();
+    expect(await result).toMatchObject({ ok: true });
+    await harness.advance(11_000);
+    expect(budget.heldBytes).toBe(0);
   });
 
   test('a peer that allows a stream again and again in one frame has it looked at as if it had once', async () => {

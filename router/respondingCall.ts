@@ -1,4 +1,3 @@
-import { SessionBufferFullError } from '../transport/errors.ts';
 import type { Logger, LogLevel } from '../transport/log.ts';
 import { cancelMessage, type IncomingMessage } from '../transport/message.ts';
 import type { SharedPayload } from '../transport/sharedPayload.ts';
@@ -7,7 +6,7 @@ import type { Telemetry } from '../transport/telemetry.ts';
 import { CallLifecycle } from './callLifecycle.ts';
 import { type ErrorPayload, UNCAUGHT_ERROR_CODE } from './errors.ts';
 import type { LiveProcedure } from './openCall.ts';
-import { type AnyResult, isCancellation, judgeResponse, unsendable } from './response.ts';
+import { type AnyResult, bufferFull, isCancellation, judgeResponse, unsendable } from './response.ts';
 import { Err } from './result.ts';
 import type { SharedValue } from './sharedValue.ts';
 
@@ -44,7 +43,9 @@ export abstract class RespondingCall extends CallLifecycle {
 
   onOverflow(message: string): void {
     this.log('warn', message);
-    this.cancel(unsendable(new SessionBufferFullError(message), this.port.speaksExtensions));
+    this.cancel(
+      bufferFull('nobody reads what this call sends, and there is no room for more', this.port.speaksExtensions),
+    );
   }
 
   writeValue(value: AnyResult): void {

@@ -36,12 +36,15 @@ export function judgeResponse(procedure: LiveProcedure, response: unknown, strip
   return response.ok ? { ok: true, payload } : { ok: false, payload: payload as ErrorPayload };
 }
 
+/** What the caller is told where there is no room. River knows no code for it. */
+export function bufferFull(message: string, speaksExtensions: boolean): ErrorPayload {
+  return { code: speaksExtensions ? SESSION_BUFFER_FULL_CODE : UNCAUGHT_ERROR_CODE, message };
+}
+
 /** What the caller is told when its result could not be sent. */
 export function unsendable(error: unknown, speaksExtensions: boolean): ErrorPayload {
-  if (error instanceof SessionBufferFullError) {
-    const code = speaksExtensions ? SESSION_BUFFER_FULL_CODE : UNCAUGHT_ERROR_CODE;
-    return { code, message: 'the session holds too many unconfirmed bytes for this response' };
-  }
+  if (error instanceof SessionBufferFullError)
+    return bufferFull('the session holds too many unconfirmed bytes for this response', speaksExtensions);
   const message =
     error instanceof MessageTooLargeError ? 'the response is too large' : 'the response cannot be encoded';
   return { code: UNCAUGHT_ERROR_CODE, message };

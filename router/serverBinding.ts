@@ -13,6 +13,7 @@ import { sendOrEnd } from './callLifecycle.ts';
 import { CANCEL_CODE, type ErrorPayload, INVALID_REQUEST_CODE, UNCAUGHT_ERROR_CODE } from './errors.ts';
 import { type KeyedCalls, outcomeUnknown } from './keyedCalls.ts';
 import { type LiveProcedure, MAX_STREAM_ID_LENGTH, type Opening, openCall, type Routes } from './openCall.ts';
+import { bufferFull } from './response.ts';
 import { Err } from './result.ts';
 import { type CallHost, ServerCall } from './serverCall.ts';
 import { Tombstones } from './tombstones.ts';
@@ -133,6 +134,10 @@ export class ServerBinding implements StreamOpener, CallHost {
 
   #judge(port: SessionPort, message: IncomingMessage): Opening {
     const isGone = this.#tombstones.get(port)?.has(message.streamId) ?? false;
+    if (message.hasNoRoom === true && !isGone) {
+      const error = bufferFull('the server has no room for the init of this call', port.speaksExtensions);
+      return { kind: 'rejected', error };
+    }
     try {
       return openCall(message, this.#server.routes, isGone, port.speaksExtensions);
     } catch (error) {

@@ -100,6 +100,8 @@ export interface IncomingMessage extends TransportMessage {
   callKey?: CallKey | undefined;
   /** What it cost its sender; absent for opening, closing and cancelling. */
   cost?: number | undefined;
+  /** Of an opening message: all sessions together hold so much that its stream must not be opened. */
+  hasNoRoom?: boolean | undefined;
   /** Set by a receiver that keeps the message for later: it then says `consumed` itself, once it was read. */
   isHeld?: boolean | undefined;
 }

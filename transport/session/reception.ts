@@ -1,11 +1,14 @@
 import type { IdempotencyTerms } from '../extensions.ts';
-import { type IncomingMessage, isStreamCancel } from '../message.ts';
+import { type IncomingMessage, isStreamCancel, isStreamOpen } from '../message.ts';
 import type { SessionPort, StreamReceiver } from '../stream.ts';
 import { callSafely, isThenable } from '../thenable.ts';
 import type { Agreement } from './environment.ts';
 import { SessionRoom } from './room.ts';
 import type { StreamFlow } from './streamFlow.ts';
 import { costOf, type StreamTable } from './streamTable.ts';
+
+/** What costs nothing counts from here on: less is little beside what a stream is. */
+const PINNED_FROM = 1024;
 
 /** A stream may hold one of so many shares of what is free: what the peer may send shrinks as room does. */
 const SHARES = 16;
@@ -50,7 +53,7 @@ export abstract class SessionReception extends SessionRoom {
       this.count();
     }
     if (streams === undefined || flow?.receiver === undefined) {
-      this.#handUnclaimed(message);
+      this.#handUnclaimed(message, bytes);
       return undefined;
     }
     return this.#deliverTo(streams, flow, flow.receiver, message, bytes);
@@ -65,6 +68,7 @@ export abstract class SessionReception extends SessionRoom {
   ): string | undefined {
     const cost = costOf(message.controlFlags, bytes);
     if (cost === 0) {
+      if (bytes >= PINNED_FROM) this.#pin(streams, flow, bytes);
       this.#hand(receiver, message);
       return undefined;
     }
@@ -95,7 +99,21 @@ export abstract class SessionReception extends SessionRoom {
     }
   }
 
-  #handUnclaimed(message: IncomingMessage): void {
+  #pin(streams: StreamTable, flow: StreamFlow, bytes: number): void {
+    streams.pin(flow, bytes);
+    this.countAs(this.counted + bytes);
+  }
+
+  #handUnclaimed(message: IncomingMessage, bytes: number): void {
+    if (bytes < PINNED_FROM || !isStreamOpen(message.controlFlags)) return this.#handToOpener(message);
+    if (this.counted + bytes > this.env.options.budget.mostFor(this.counted)) message.hasNoRoom = true;
+    this.#handToOpener(message);
+    const { streams } = this;
+    const flow = streams?.get(message.streamId);
+    if (streams !== undefined && flow?.receiver !== undefined) this.#pin(streams, flow, bytes);
+  }
+
+  #handToOpener(message: IncomingMessage): void {
     try {
       const outcome: unknown = this.env.opener()?.onUnclaimedMessage(this.port, message);
       if (outcome !== undefined) this.#watch(outcome, message.streamId);

@@ -53,7 +53,7 @@ export abstract class SessionRoom {
 
   /** Tells the budget what this session holds by now. */
   count(): void {
-    this.countAs(this.isOpen ? this.bufferedBytes + (this.streams?.heldCost ?? 0) : 0);
+    this.countAs(this.isOpen ? this.bufferedBytes + (this.streams?.keptBytes ?? 0) : 0);
   }
 
   protected countAs(held: number): void {
@@ -64,7 +64,7 @@ export abstract class SessionRoom {
 
   /** The same for one message more of so many bytes than were `buffered` before. */
   protected countOneMore(buffered: number, bytes: number): void {
-    this.countAs(buffered + bytes + MESSAGE_OVERHEAD_BYTES + (this.streams?.heldCost ?? 0));
+    this.countAs(buffered + bytes + MESSAGE_OVERHEAD_BYTES + (this.streams?.keptBytes ?? 0));
   }
 
   /** What one session may hold: its own limit, or what all sessions together have left. */

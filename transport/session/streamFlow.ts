@@ -35,6 +35,8 @@ export class StreamFlow {
   receiver: StreamReceiver | undefined;
   /** Writers that wait for credit. */
   writers: Set<WriteWaiter> | undefined;
+  /** Bytes of what cost nothing, and is kept until the call ends: its init, its last value. */
+  pinnedBytes = 0;
   #sent = 0;
   // Undefined, not infinite, where there is none: V8 keeps numbers that may be infinite in objects of their own.
   #limit: number | undefined;

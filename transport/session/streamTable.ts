@@ -26,6 +26,7 @@ export class StreamTable {
   /** Limits that the peer was not told yet. */
   #due: Set<StreamFlow> | undefined;
   #held = 0;
+  #pinned = 0;
   #waitingBytes = 0;
   #waitingCount = 0;
   /** What either side may send on a stream from the start; undefined without `credit`, and until the first answer. */
@@ -63,6 +64,11 @@ export class StreamTable {
   /** Cost of what was received and not read, all streams together. */
   get heldCost(): number {
     return this.#held;
+  }
+
+  /** The same with what cost nothing, and is kept until its call ends. */
+  get keptBytes(): number {
+    return this.#held + this.#pinned;
   }
 
   get hasDue(): boolean {
@@ -125,6 +131,8 @@ export class StreamTable {
     const flow = this.get(streamId);
     if (flow === undefined) return;
     this.#held -= flow.heldCost;
+    this.#pinned -= flow.pinnedBytes;
+    flow.pinnedBytes = 0;
     this.#due?.delete(flow);
     flow.receiver = undefined;
     flow.writers = undefined;
@@ -171,6 +179,12 @@ export class StreamTable {
     this.#held += cost;
   }
 
+  /** A message came that costs nothing, and is kept until its call ends. */
+  pin(flow: StreamFlow, bytes: number): void {
+    flow.pinnedBytes += bytes;
+    this.#pinned += bytes;
+  }
+
   /** So much of what was received was read. Returns true if the peer is to be told. */
   consumed(flow: StreamFlow, cost: number, share: number): boolean {
     this.#held -= cost;
@@ -204,6 +218,7 @@ export class StreamTable {
     this.#named = undefined;
     this.#due = undefined;
     this.#held = 0;
+    this.#pinned = 0;
     this.#waitingBytes = 0;
     this.#waitingCount = 0;
     return receivers.filter((receiver) => receiver !== undefined);
