@@ -83,6 +83,8 @@ export interface ClientTransportOptions extends TransportOptions {
 export interface ServerTransportOptions extends TransportOptions {
   /** Connections that have not finished their handshake; one more is closed at once. Default 16 384. */
   maxPendingHandshakes?: number | undefined;
+  /** Bytes of a handshake request; of a longer one nothing is read, and its connection is closed. Default 65 536. */
+  maxHandshakeBytes?: number | undefined;
   /** Live sessions; a handshake that would add one is answered with a retriable failure. Default 100 000. */
   maxSessions?: number | undefined;
   /** What a second session with one client id, of the same principal, does. Default `replace`. */
@@ -226,10 +228,12 @@ export function settleClientOptions(options: ClientTransportOptions): SettledCli
 export function settleServerOptions(options: ServerTransportOptions): SettledServerOptions {
   const settled = Object.assign(settleCommon(options), {
     maxPendingHandshakes: options.maxPendingHandshakes ?? 16_384,
+    maxHandshakeBytes: options.maxHandshakeBytes ?? 64 * 1024,
     maxSessions: options.maxSessions ?? 100_000,
     duplicateClient: options.duplicateClient ?? 'replace',
   });
   checkNumber('maxPendingHandshakes', settled.maxPendingHandshakes, 1);
+  checkNumber('maxHandshakeBytes', settled.maxHandshakeBytes, 1);
   checkNumber('maxSessions', settled.maxSessions, 1);
   if (!['replace', 'reject', 'coexist'].includes(settled.duplicateClient)) {
     throw new InvalidOptionsError(

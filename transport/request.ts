@@ -13,6 +13,12 @@ export type FirstFrame =
 
 /** Reads the first frame of a connection, in whichever codec it is. Pure. */
 export function readFirstFrame(frame: Uint8Array, serverId: string, options: SettledServerOptions): FirstFrame {
+  const { maxHandshakeBytes } = options;
+  // Nobody has proved anything yet: a frame may hold a hundred times as much memory as it has bytes, once it is read.
+  if (frame.length > maxHandshakeBytes) {
+    const reason = `a handshake message of ${frame.length} bytes exceeds maxHandshakeBytes (${maxHandshakeBytes})`;
+    return { kind: 'unreadable', reason };
+  }
   const codec = detectCodec(frame) ?? options.codec;
   const message = decodeFrame(codec, frame, options.maxMessageBytes);
   if (message instanceof MalformedFrame) {

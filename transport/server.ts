@@ -29,6 +29,8 @@ import type { StreamOpener } from './stream.ts';
 import { Transport } from './transport.ts';
 import { adopt, type Credentials, judgeMetadata, type MetadataVerdict } from './validation.ts';
 
+const PEER_LEFT = 'the peer left before its handshake was done';
+
 /** A handshake request that was read and is being judged. */
 type Asked = Extract<FirstFrame, { kind: 'request' }> & { readonly pending: SessionWaitingForHandshake };
 
@@ -72,8 +74,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     this.#replaced = new Replaced(this.wheel, this.options.sessionDisconnectGraceMs);
     this.#environment = this.environmentFor({
       onPendingFrame: (pending, frame) => queue.post(pending, this.#pendingFrame, frame),
-      onPendingClosed: (pending) =>
-        queue.post(pending, this.#dropPending, 'the peer left before its handshake was done'),
+      onPendingClosed: (pending) => queue.post(pending, this.#peerLeft, undefined),
       onPendingTimeout: (pending) =>
         queue.post(
           pending,
@@ -177,6 +178,11 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
   readonly #dropPending = (pending: SessionWaitingForHandshake, reason: string): void =>
     this.#pending.drop(pending, reason);
 
+  readonly #peerLeft = (pending: SessionWaitingForHandshake): void => {
+    // Its place is free when it is judged, or its time is over: otherwise there could be more validators under way than places.
+    if (pending.requestArrivedAt === undefined) this.#dropPending(pending, PEER_LEFT);
+  };
+
   readonly #pendingFrame = (pending: SessionWaitingForHandshake, frame: Uint8Array): void => {
     if (pending.requestArrivedAt !== undefined) {
       return this.#pending.fail(pending, 'a second frame came before the handshake was answered');
@@ -202,7 +208,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     const reason = same === undefined ? 'connect' : 'reconnect';
     const peer = (): HandshakePeer => ({ reason, ...pending.connection.info });
     judgeMetadata(this.#handshake, request.metadata, same?.metadata, message.from, peer, this.#wallNow, (verdict) => {
-      // The peer may have gone, or the time may be over, while the validator was thinking: post drops what is consumed.
+      // The time may be over while the validator was thinking: post drops what is consumed.
       if (verdict.kind === 'failed')
         this.log('error', 'a handshake validator failed', { connectedTo: message.from, error: verdict.error });
       this.queue.post(pending, () => this.#judged(asked, verdict), undefined);
@@ -211,6 +217,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
 
   #judged(asked: Asked, verdict: MetadataVerdict): void {
     const { pending, codec, message } = asked;
+    if (pending.connection.isEnded) return this.#dropPending(pending, PEER_LEFT);
     if (verdict.kind === 'accepted') return this.#decide(asked, verdict.credentials);
     this.#pending.reject(pending, codec, message.from, verdict.code, verdict.reason);
   }

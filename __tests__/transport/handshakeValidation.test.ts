@@ -172,20 +172,52 @@ describe.each(matrix)('a handshake validator over $name', ({ transport, codec })
     'that %s after its peer has gone changes nothing',
     async (how) => {
       const verdict = gate<unknown>();
-      await using set = await setup(() => verdict.promise);
+      await using set = await setup(() => verdict.promise, { maxPendingHandshakes: 1 });
       using peer = await set.dial();
       peer.send(requestOf());
       await set.harness.settled();
       peer.close();
       await set.harness.settled();
-      expect(set.server.pendingHandshakes).toBe(0);
+      // Its place is taken until it is judged.
+      expect(set.server.pendingHandshakes).toBe(1);
+      using other = await set.dial();
+      await other.closed();
       if (how === 'throws') verdict.fail(new Error('too late'));
       else verdict.open(how === 'accepts' ? {} : 'REJECTED_BY_CUSTOM_HANDLER');
       await set.harness.settled();
+      expect(set.server.pendingHandshakes).toBe(0);
       expect(set.server.sessions.size).toBe(0);
       expect(set.events.lines).toEqual([]);
     },
   );
+
+  test('whose peer has gone loses its slot at the handshake timeout', async () => {
+    await using set = await setup(() => new Promise(() => undefined));
+    using peer = await set.dial();
+    peer.send(requestOf());
+    await set.harness.settled();
+    peer.close();
+    await set.harness.advance(HANDSHAKE_MS - 1_000);
+    expect(set.server.pendingHandshakes).toBe(1);
+    await set.harness.advance(1_020);
+    expect(set.server.pendingHandshakes).toBe(0);
+  });
+
+  test('is not asked about a request that is too long to be read', async () => {
+    let asked = 0;
+    const validate = () => {
+      asked += 1;
+      return {};
+    };
+    await using set = await setup(validate, { maxHandshakeBytes: 1_000 });
+    using peer = await set.dial();
+    peer.send(requestOf({ metadata: { token: 'x'.repeat(1_000) } }));
+    await peer.closed();
+    expect([asked, peer.messages]).toEqual([0, []]);
+    expect(set.events.lines[0]).toBe('error handshake_failed MALFORMED_HANDSHAKE');
+    using next = await set.dial();
+    expect(await next.handshake({ metadata: { token: 'x'.repeat(100) } })).toMatchObject({ ok: true });
+  });
 
   test('is still thinking when a second frame comes: the connection is closed without an answer', async () => {
     const verdict = gate<object>();
