@@ -63,6 +63,23 @@ test('connect makes calls over a WebSocket under an identity, and says where it 
   expect(await connected.client.who.ami.rpc({})).toMatchObject({ payload: { code: 'UNEXPECTED_DISCONNECT' } });
 });
 
+test('a listener of the status that throws or rejects harms nobody', async () => {
+  const { h, connected, reached } = await scene({ auth: { token: 'ann' } });
+  await using _ = h;
+  const logged: string[] = [];
+  connected.transport.bindLogger((message) => logged.push(message), 'error');
+  connected.onStatus(() => {
+    throw new Error('mine');
+  });
+  connected.onStatus(async () => {
+    throw new Error('mine, later');
+  });
+  await reached('connected');
+  connected.close();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(logged).toEqual(new Array(4).fill('a listener of the status threw'));
+});
+
 test('connect makes its identity anew for every handshake', async () => {
   let turn = 0;
   const { h, connected, reached } = await scene({ auth: () => ({ token: `turn ${++turn}` }) });

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { CallEndedError, WriteAfterCloseError } from '../router/errors.ts';
 import type { SharedValue } from '../router/sharedValue.ts';
 import { WritableHalf, type WriteTarget } from '../router/writable.ts';
-import { contentBytes } from '../router/writeAll.ts';
+import { contentBytes, type WriteSource } from '../router/writeAll.ts';
 import { FakePort } from './support/fakePort.ts';
 
 class Target implements WriteTarget<unknown> {
@@ -175,6 +175,49 @@ describe('writeAll', () => {
     expect(released).toBe(true);
   });
 
+  test.each<[string, (onRelease: () => void) => WriteSource<number>]>([
+    [
+      'a stream',
+      (onRelease) =>
+        new ReadableStream<number>({ start: (controller) => controller.enqueue(1), cancel: () => onRelease() }),
+    ],
+    [
+      'an iterator',
+      (onRelease) => {
+        const values = [1];
+        const next = () => {
+          const value = values.pop();
+          if (value === undefined) return new Promise<never>(() => undefined);
+          return Promise.resolve({ done: false as const, value });
+        };
+        return {
+          [Symbol.asyncIterator]: () => ({
+            next,
+            return: () => {
+              onRelease();
+              return Promise.resolve({ done: true as const, value: undefined });
+            },
+          }),
+        };
+      },
+    ],
+  ])('fails by name when the call ends, though its source, %s, says nothing', async (_what, sourceOf) => {
+    const { target, writable } = open();
+    let released = 0;
+    const all = writable.writeAll(sourceOf(() => (released += 1)));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(target.log).toEqual([1]);
+    writable.end('cancelled');
+    await expect(all).rejects.toThrow(new CallEndedError('cancelled'));
+    expect(released).toBe(1);
+  });
+
+  test('fails at once on a writable that has ended, though its source never says anything', async () => {
+    const { writable } = open();
+    writable.end('cancelled');
+    await expect(writable.writeAll(new ReadableStream())).rejects.toThrow(CallEndedError);
+  });
+
   test('comes to its end on a writable that has ended, however long its source is', async () => {
     const { writable } = open();
     writable.end('cancelled');
@@ -249,6 +292,20 @@ describe('writeAll', () => {
       },
     };
     await expect(writable.writeAll(source(), options)).rejects.toThrow('mine');
+  });
+
+  test('fails with what an asynchronous onConfirmed rejects with', async () => {
+    const { target, writable } = open();
+    async function* source() {
+      yield 'a';
+      target.port.confirm();
+      await new Promise((resolve) => setImmediate(resolve));
+      yield 'b';
+    }
+    const onConfirmed = async (): Promise<void> => {
+      throw new Error('mine');
+    };
+    await expect(writable.writeAll(source(), { onConfirmed })).rejects.toThrow('mine');
   });
 
   test.each<[unknown, number]>([

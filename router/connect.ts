@@ -4,6 +4,7 @@ import { InvalidOptionsError } from '../transport/errors.ts';
 import { WebSocketClientTransport } from '../transport/impls/ws/client.ts';
 import type { ClientTransportOptions } from '../transport/options.ts';
 import type { SessionEnd } from '../transport/stream.ts';
+import { callSafely } from '../transport/thenable.ts';
 import { type ClientOptions, createClient } from './client.ts';
 import type { Client } from './clientTypes.ts';
 import { createClientHandshakeOptions } from './handshake.ts';
@@ -64,11 +65,10 @@ class StatusOf {
     if (this.current === status || this.current === 'closed') return;
     this.current = status;
     for (const listener of [...this.#listeners]) {
-      try {
-        listener(status);
-      } catch (error) {
-        this.#transport.logger.log('error', 'a listener of the status threw', { error });
-      }
+      callSafely(
+        () => listener(status),
+        (error) => this.#transport.logger.log('error', 'a listener of the status threw', { error }),
+      );
     }
   }
 }

@@ -61,6 +61,7 @@ export class WritableHalf<T> implements Writable<T> {
   #endReason: string;
   #ready: Wait | undefined;
   #releases: Set<CancelTimer> | undefined;
+  #endings: Set<(error: CallEndedError) => void> | undefined;
 
   /** @param endReason why there is no target, where there is none */
   constructor(target: WriteTarget<T> | undefined, endReason = '') {
@@ -125,6 +126,19 @@ export class WritableHalf<T> implements Writable<T> {
     this.#ready = undefined;
     for (const release of this.#releases ?? []) release();
     this.#releases = undefined;
+    for (const tell of this.#endings ?? []) tell(new CallEndedError(reason));
+    this.#endings = undefined;
+  }
+
+  /** Calls `fn` when the call ends, at once if it has. Returns how to withdraw that. */
+  onceEnded(fn: (error: CallEndedError) => void): CancelTimer {
+    if (this.#target === undefined) {
+      fn(new CallEndedError(this.#endReason));
+      return ignore;
+    }
+    this.#endings ??= new Set();
+    const endings = this.#endings.add(fn);
+    return () => endings.delete(fn);
   }
 
   /** Calls `fn` once the peer has confirmed what was written so far; not if the call ends before. */

@@ -1,3 +1,4 @@
+import { callSafely, isThenable } from '../transport/thenable.ts';
 import { CallEndedError } from './errors.ts';
 
 /** What `writeAll` takes. */
@@ -19,6 +20,8 @@ export interface PumpTarget<T> {
   write(value: T): boolean;
   waitForWriteReady(): Promise<void>;
   onceConfirmed(fn: () => void): void;
+  /** Calls `fn` when the call ends, at once if it has. Returns how to withdraw that. */
+  onceEnded(fn: (error: CallEndedError) => void): () => void;
 }
 
 /** Writes a source to a writable and heeds its backpressure. Throws what `onConfirmed` throws while it runs. */
@@ -28,10 +31,54 @@ export async function pump<T>(
   onConfirmed: ((bytes: number) => void) | undefined,
 ): Promise<void> {
   const progress = onConfirmed === undefined ? undefined : new Progress(writable, onConfirmed);
-  for await (const value of iterate(source)) {
-    const ready = writable.write(value);
-    progress?.wrote(contentBytes(value));
-    if (!ready) await writable.waitForWriteReady();
+  const iterator = iteratorOf(source);
+  const ending = new Ending(writable);
+  let isSourceOver = false;
+  try {
+    for (;;) {
+      isSourceOver = true; // one that throws is
+      const step = iterator.next();
+      const { done, value } = isThenable(step) ? await ending.orFirst(step) : step;
+      if (done === true) return;
+      isSourceOver = false;
+      const written = isThenable(value) ? await ending.orFirst(value) : value;
+      const ready = writable.write(written);
+      progress?.wrote(contentBytes(written));
+      if (!ready) await writable.waitForWriteReady();
+    }
+  } catch (error) {
+    if (!isSourceOver || ending.has) release(iterator);
+    throw error;
+  } finally {
+    ending.forget();
+  }
+}
+
+/** The end of a call, before which whoever waits for its source gives up. */
+class Ending {
+  /** Withdraws what the writable was asked. */
+  readonly forget: () => void;
+  #error: CallEndedError | undefined;
+  #giveUp: ((error: CallEndedError) => void) | undefined;
+
+  constructor(writable: PumpTarget<never>) {
+    this.forget = writable.onceEnded((error) => {
+      this.#error = error;
+      this.#giveUp?.(error);
+    });
+  }
+
+  get has(): boolean {
+    return this.#error !== undefined;
+  }
+
+  /** What the source says, unless the call ends first. */
+  orFirst<V>(said: PromiseLike<V>): Promise<V> {
+    return new Promise((resolve, reject) => {
+      this.#giveUp = reject;
+      if (this.#error !== undefined) reject(this.#error);
+      said.then(resolve, reject);
+    });
   }
 }
 
@@ -59,11 +106,13 @@ class Progress {
     const asked = this.#written;
     this.#asked = asked;
     this.#writable.onceConfirmed(() => {
-      try {
-        this.#report(asked);
-      } catch (error) {
-        this.#failure = { error }; // this runs inside the session, which a user's callback must not disturb
-      }
+      // This runs inside the session, which a user's callback must not disturb.
+      callSafely(
+        () => this.#report(asked),
+        (error) => {
+          this.#failure ??= { error };
+        },
+      );
       // Only now: the session may answer the next question at once, and reports rise.
       this.#asked = undefined;
       if (this.#written > asked) this.#ask();
@@ -71,21 +120,38 @@ class Progress {
   }
 }
 
-function iterate<T>(source: WriteSource<T>): Iterable<T> | AsyncIterable<T> {
-  return Symbol.asyncIterator in source || Symbol.iterator in source ? source : readStream(source);
+type AnyIterator<T> = Iterator<T | PromiseLike<T>, unknown> | AsyncIterator<T, unknown>;
+
+function iteratorOf<T>(source: WriteSource<T>): AnyIterator<T> {
+  if ('getReader' in source) return readerOf(source);
+  return Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
 }
 
-// Safari's ReadableStream is no async iterable.
-async function* readStream<T>(stream: ReadableStream<T>): AsyncGenerator<T, void, undefined> {
+/** Of its own: Safari's ReadableStream is no async iterable, and none can be given up while it waits. */
+function readerOf<T>(stream: ReadableStream<T>): AsyncIterator<T, unknown> {
   const reader = stream.getReader();
-  let isDone = false;
-  try {
-    for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) yield chunk.value;
-    isDone = true;
-  } finally {
-    if (!isDone) void reader.cancel(new CallEndedError('it takes no more values')).catch(() => undefined);
-    reader.releaseLock();
-  }
+  return {
+    async next() {
+      const { done, value } = await reader.read();
+      if (!done) return { done, value };
+      reader.releaseLock();
+      return { done, value };
+    },
+    async return() {
+      const cancelled = reader.cancel(new CallEndedError('it takes no more values'));
+      reader.releaseLock();
+      await cancelled;
+      return { done: true, value: undefined };
+    },
+  };
+}
+
+/** Nobody wants more of it. One that still waits for something hears of it when that has come; nobody waits for it. */
+function release(iterator: AnyIterator<unknown>): void {
+  callSafely(
+    () => iterator.return?.(),
+    () => undefined,
+  );
 }
 
 function utf8Bytes(text: string): number {

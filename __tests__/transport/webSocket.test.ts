@@ -531,6 +531,8 @@ describe('a getter of WebSockets', () => {
 
   const nothing: unknown = undefined;
   const bad: [what: string, getter: WebSocketGetter][] = [
+    ['gives what cannot be listened to', () => Object.freeze({ readyState: 0 }) as never],
+    ['promises what cannot be listened to', () => Promise.resolve(Object.freeze({ readyState: 0 })) as never],
     [
       'throws',
       () => {

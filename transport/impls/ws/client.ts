@@ -2,7 +2,7 @@ import { ClientTransport } from '../../client.ts';
 import type { CancelTimer, Clock } from '../../clock.ts';
 import type { ClientTransportOptions } from '../../options.ts';
 import type { Dial, DialCallbacks } from '../../session/SessionConnecting.ts';
-import { isThenable } from '../../thenable.ts';
+import { callSafely, isThenable } from '../../thenable.ts';
 import { closeQuietly, ReadyState, WebSocketConnection, type WebSocketLike } from './connection.ts';
 
 export type { WebSocketLike } from './connection.ts';
@@ -20,15 +20,13 @@ class WebSocketDial {
   constructor(getter: () => WebSocketLike | Promise<WebSocketLike>, callbacks: DialCallbacks, clock: Clock) {
     this.#callbacks = callbacks;
     this.#clock = clock;
-    let ws: WebSocketLike | Promise<WebSocketLike>;
     try {
-      ws = getter();
+      const ws = getter();
+      if (!isThenable(ws)) this.#watch(ws);
+      else callSafely(() => Promise.resolve(ws).then((value) => this.#watch(value)), callbacks.onError);
     } catch (error) {
       callbacks.onError(error);
-      return;
     }
-    if (isThenable(ws)) Promise.resolve(ws).then((value) => this.#watch(value), callbacks.onError);
-    else this.#watch(ws);
   }
 
   #watch(ws: WebSocketLike): void {
