@@ -347,6 +347,27 @@ describe.each(matrix)('flow control over $name', ({ transport, codec }) => {
     expect(budget.heldBytes).toBe(0);
   });
 
+  test('what was written before the first answer is confirmed, whatever another stream has to wait for', async () => {
+    const harness = await createHarness({ transport, codec });
+    opened.push(harness);
+    const stage = new Stage();
+    createServer(harness.server({ readableHighWaterBytes: WINDOW }), stage.services());
+    const client = createClient<ReturnType<Stage['services']>>(harness.client({}, 'client-1'));
+    const stopped = client.flow.impatient.upload({});
+    for (let i = 0; i < MANY; i++) stopped.reqWritable.write({ i, text });
+    const { reqWritable, finalize } = client.flow.impatient.upload({});
+    const reports: number[] = [];
+    const values = upTo(FEW).map((i) => ({ i, text }));
+    await reqWritable.writeAll(values, { onConfirmed: (bytes) => reports.push(bytes) });
+    await harness.settled();
+    await harness.advance(11_000);
+    expect(reports.at(-1)).toBe(FEW * (ITEM + 8));
+    stage.readersMayRead.open();
+    const results = Promise.all([stopped.finalize(), finalize()]);
+    await harness.settled();
+    expect((await results).map(({ ok }) => ok)).toEqual([true, true]);
+  });
+
   test('a peer that allows a stream again and again in one frame has it looked at as if it had once', async () => {
     const { harness, client, clientTransport, coreOf } = await setup();
     const { resReadable } = client.flow.loud.subscribe({ count: MANY });

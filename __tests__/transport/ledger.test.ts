@@ -250,17 +250,6 @@ describe('waiting for a confirmation', () => {
     expect([ledger.nextSeq, ledger.unackedCount, ledger.unackedBytes, ledger.frameAt(1)]).toEqual([3, 0, 0, undefined]);
   });
 
-  test('a waiter for messages that were taken back is content with less', () => {
-    const ledger = ledgerOf(1);
-    const called: number[] = [];
-    ledger.onceConfirmed(1, () => called.push(1));
-    ledger.onceConfirmed(5, () => called.push(5));
-    ledger.lowerWaiters(1);
-    expect(called).toEqual([]);
-    ledger.confirm(1);
-    expect(called).toEqual([1, 5]);
-  });
-
   test('a waiter that waits again from within its call waits for what was sent since', () => {
     const ledger = ledgerOf(1);
     const called: string[] = [];

@@ -148,9 +148,7 @@ export class SessionCore extends SessionReception implements SessionPort {
 
   /** Takes back what waits for the first answer. */
   unsend(streamId: string): boolean {
-    const opened = this.outbox?.remove(streamId) ?? false;
-    this.ledger.lowerWaiters(this.#expectedNextSeq);
-    return opened;
+    return this.outbox?.remove(streamId) ?? false;
   }
 
   /**
@@ -166,11 +164,12 @@ export class SessionCore extends SessionReception implements SessionPort {
     if (initialLimit !== undefined) this.streams?.agree(initialLimit);
     const outbox = this.outbox;
     this.outbox = undefined;
-    for (const message of outbox?.drain() ?? []) {
+    for (const { message, onFramed } of outbox?.drain() ?? []) {
       if (this.isCompact && isAckOnly(message.controlFlags)) continue;
       try {
         const frame = encodeOutgoing(this, message, agreement, undefined);
         this.#append(message.controlFlags, frame, this.streams?.get(message.streamId));
+        for (const fn of onFramed) fn();
       } catch (error) {
         // It was encoded once already; a codec that now refuses it must not take the whole session down. And only now is
         // it known whether the peer has a place to keep outcomes.
@@ -261,20 +260,19 @@ export class SessionCore extends SessionReception implements SessionPort {
   onceConfirmed(streamId: string, fn: () => void): CancelTimer {
     const flow = this.streams?.get(streamId);
     const tell = (): void => callSafely(fn, (error) => this.receiverFailed(error));
-    if (flow === undefined || flow.waitingCount === 0) return this.ledger.onceConfirmed(this.#expectedNextSeq, tell);
     let isCancelled = false;
     let cancel = (): void => {
       isCancelled = true;
     };
+    const isInOutbox = this.outbox?.onceFramed(streamId, () => {
+      if (!isCancelled) cancel = this.onceConfirmed(streamId, fn);
+    });
+    if (isInOutbox === true) return () => cancel();
+    if (flow === undefined || flow.waitingCount === 0) return this.ledger.onceConfirmed(this.ledger.nextSeq, tell);
     flow.onceFramed((nextSeq) => {
       if (!isCancelled) cancel = this.ledger.onceConfirmed(nextSeq, tell);
     });
     return () => cancel();
-  }
-
-  /** The seq after everything that was sent, once it is framed. */
-  get #expectedNextSeq(): number {
-    return this.ledger.nextSeq + (this.outbox?.length ?? 0);
   }
 
   overflow(message: string): void {

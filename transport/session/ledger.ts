@@ -165,12 +165,6 @@ export class Ledger {
     };
   }
 
-  /** Messages that waiters counted on were taken back: nobody waits for more than `seq` now. */
-  lowerWaiters(seq: number): void {
-    for (const waiter of this.#waiters ?? []) waiter.seq = Math.min(waiter.seq, seq);
-    this.#wake();
-  }
-
   /** Nothing is sent again and nobody waits: whoever holds on to the session must not hold on to what it kept. */
   end(): void {
     this.#oldest = this.nextSeq;

@@ -13,6 +13,14 @@ interface Waiting {
   payload: Uint8Array;
   /** At least what its frame will have. */
   bytes: number;
+  /** Who is told once it is framed, or not wanted any more. */
+  onFramed: (() => void)[] | undefined;
+}
+
+/** What was taken out, and what to do when it is framed. */
+export interface Drained {
+  message: OutgoingMessage;
+  onFramed: readonly (() => void)[];
 }
 
 /**
@@ -52,7 +60,7 @@ export class Outbox {
     const bytes = this.#frameBytesAtMost(message, payload);
     if (bytes > this.#maxMessageBytes) throw new MessageTooLargeError(bytes, this.#maxMessageBytes);
     assertRoom(bytes);
-    this.#waiting.push({ message, payload, bytes });
+    this.#waiting.push({ message, payload, bytes, onFramed: undefined });
     this.#bytes += bytes;
   }
 
@@ -64,25 +72,31 @@ export class Outbox {
     return payload.length + ENVELOPE_BYTES + BYTES_PER_UNIT * units;
   }
 
+  /** Calls `fn` once the last message of a stream is framed, or taken back. False if none of it is here. */
+  onceFramed(streamId: string, fn: () => void): boolean {
+    const last = this.#waiting.filter(({ message }) => message.streamId === streamId).at(-1);
+    if (last === undefined) return false;
+    last.onFramed ??= [];
+    last.onFramed.push(fn);
+    return true;
+  }
+
   /** Takes a stream's messages out. Returns true if its opening message was among them. */
   remove(streamId: string): boolean {
-    let opened = false;
-    this.#waiting = this.#waiting.filter(({ message, bytes }) => {
-      if (message.streamId !== streamId) return true;
-      opened ||= (message.controlFlags & ControlFlags.StreamOpen) !== 0;
-      this.#bytes -= bytes;
-      return false;
-    });
-    return opened;
+    const removed = this.#waiting.filter(({ message }) => message.streamId === streamId);
+    this.#waiting = this.#waiting.filter(({ message }) => message.streamId !== streamId);
+    for (const { bytes } of removed) this.#bytes -= bytes;
+    for (const { onFramed } of removed) for (const fn of onFramed ?? []) fn();
+    return removed.some(({ message }) => (message.controlFlags & ControlFlags.StreamOpen) !== 0);
   }
 
   /** Takes everything out, in order, as it was when it came. */
-  drain(): OutgoingMessage[] {
+  drain(): Drained[] {
     const waiting = this.#waiting;
     this.clear();
-    return waiting.map(({ message, payload }) => {
+    return waiting.map(({ message, payload, onFramed = [] }) => {
       const copy = this.#codec.fromBuffer(payload) as { payload?: unknown }; // our own encoding of {payload}
-      return { ...message, payload: copy.payload };
+      return { message: { ...message, payload: copy.payload }, onFramed };
     });
   }
 
