@@ -477,6 +477,11 @@ describe('a server', () => {
             ctx.deferCleanup(() => order.push('cleaned up'));
             await new Promise((resolve) => ctx.signal.addEventListener('abort', resolve));
             await new Promise((resolve) => setImmediate(resolve));
+            // The call has ended long since: this one begins at once, and is waited for all the same.
+            ctx.deferCleanup(async () => {
+              await new Promise((resolve) => setTimeout(resolve, 20));
+              order.push('cleaned up later');
+            });
             order.push('handler done');
             return Ok({});
           },
@@ -495,7 +500,7 @@ describe('a server', () => {
     const closing = server.close();
     expect(server.close()).toBe(closing);
     await closing;
-    expect(order).toEqual(['cleaned up', 'handler done', 'disposed', 'disposed too']);
+    expect(order).toEqual(['cleaned up', 'handler done', 'cleaned up later', 'disposed', 'disposed too']);
     expect(await open).toEqual(Err({ code: 'CANCEL', message: 'server is closing' }));
     expect(await client.store.work.rpc({})).toEqual(Err({ code: 'CANCEL', message: 'server is closed' }));
     const next = createServer(serverTransport, services);

@@ -63,7 +63,7 @@ export class KeyedRun implements ContextSource {
     this.span = first.span;
     this.deadlineAt = first.deadlineAt;
     this.#reqInit = first.reqInit;
-    this.end = new CallEnd((error) => host.onHandlerFailed(this, 'a deferred cleanup failed', error));
+    this.end = new CallEnd(host, (error) => host.onHandlerFailed(this, 'a deferred cleanup failed', error));
   }
 
   /** Somebody waits for the outcome. */
@@ -109,11 +109,6 @@ export class KeyedRun implements ContextSource {
     stopDeadline();
     this.#decide = undefined;
     this.end.reach(outcome.ok ? 'it is complete' : outcome.payload.message);
-    const { cleanedUp } = this.end;
-    if (cleanedUp !== undefined) {
-      this.#host.began();
-      void cleanedUp.then(() => this.#host.done());
-    }
     return outcome;
   }
 

@@ -68,7 +68,7 @@ export class ServerCall extends RespondingCall implements WriteTarget<AnyResult>
     this.deadlineAt = opening.deadlineAt;
     this.reqInit = opening.payload;
     this.#callKey = opening.callKey;
-    this.end = new CallEnd((error) => this.log('error', 'a deferred cleanup failed', error));
+    this.end = new CallEnd(host, (error) => this.log('error', 'a deferred cleanup failed', error));
     this.ctx = procedure.createContext(this);
     this.#readable =
       type === 'upload' || type === 'stream' ? new ReadableQueue((cost) => this.onRead(cost)) : undefined;
@@ -173,11 +173,6 @@ export class ServerCall extends RespondingCall implements WriteTarget<AnyResult>
     this.#readable?.close();
     this.#writable?.end(reason);
     this.end.reach(reason);
-    const { cleanedUp } = this.end;
-    if (cleanedUp !== undefined) {
-      this.host.began();
-      void cleanedUp.then(() => this.host.done());
-    }
     this.log('debug', 'call ended', undefined, error?.code);
     this.host.onCallEnded(this, requestWasOpen || error !== undefined);
   }

@@ -5,7 +5,7 @@ import { readVarint, varintLength } from '../varint.ts';
 export type Arrival = 'next' | 'duplicate' | 'gap';
 
 interface Waiter {
-  seq: number;
+  readonly seq: number;
   fn: () => void;
 }
 
