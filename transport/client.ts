@@ -119,21 +119,33 @@ export abstract class ClientTransport extends Transport<SettledClientOptions> {
   protected override onDisconnected(session: Session): void {
     const intent = this.#intentOf(session.to);
     intent.dropped();
-    if (intent.hasBudget) return this.#pursue(intent);
+    if (intent.hasBudget) {
+      if (this.options.enableTransparentSessionReconnects) this.#pursue(intent);
+      return;
+    }
     const message = this.#retriesExceeded(intent, session.id);
     this.#giveUp(session, { code: 'retries_exceeded', message }, undefined);
   }
 
-  protected override onEnded(core: SessionCore, end: SessionEnd): void {
+  protected override endSession(session: Session, end: SessionEnd): void {
+    super.endSession(session, this.#counted(session, end));
+  }
+
+  /** An end may be what uses up the attempts: then it is for good, and whoever is told of it hears that. */
+  #counted(session: Session, end: SessionEnd): SessionEnd {
+    const intent = this.#intentOf(session.to);
+    if (!intent.wanted || this.getStatus() === 'closed') return end;
+    if (end.code === 'state_mismatch' && session.core.wasConnected) intent.forgotten();
+    else if (end.code === 'protocol_violation' || end.code === 'state_mismatch') intent.failed();
+    else if (session.state === 'Connected') intent.dropped();
+    else return end;
+    return intent.hasBudget ? end : { code: 'retries_exceeded', message: this.#retriesExceeded(intent, session.id) };
+  }
+
+  protected override onEnded(core: SessionCore): void {
     const intent = this.#intentOf(core.to);
     intent.cancelRedial();
     if (!intent.wanted || this.getStatus() === 'closed') return;
-    if (end.code === 'protocol_violation' || end.code === 'state_mismatch') {
-      intent.failed();
-      if (!intent.hasBudget) return void this.#retriesExceeded(intent, core.id);
-    } else if (core.wasConnected && end.code !== 'grace_elapsed') {
-      intent.dropped();
-    }
     intent.redialLater(() => this.queue.run(() => this.#pursue(intent)));
   }
 

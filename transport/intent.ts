@@ -60,6 +60,11 @@ export class Intent {
    */
   dropped(): void {
     if (!this.#hasHeld) return this.failed();
+    this.forgotten();
+  }
+
+  /** The server answers, and knows a session that worked no more: it has begun anew, and so may we. One jitter, as above. */
+  forgotten(): void {
     this.#nextDialAt = this.#clock.now() + this.#clock.random() * this.#options.maxJitterMs;
   }
 

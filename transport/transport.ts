@@ -104,7 +104,7 @@ export abstract class Transport<O extends SettledTransportOptions = SettledTrans
   protected abstract opener(): StreamOpener | undefined;
   /** The key of a session in {@link sessions}. */
   protected abstract keyOf(core: SessionCore): string;
-  /** A connection is gone and the session goes on without. */
+  /** A connection is gone; the session goes on without, if sessions do. */
   protected abstract onDisconnected(session: Session): void;
   /** A session has ended, in this turn. */
   protected abstract onEnded(core: SessionCore, end: SessionEnd): void;
@@ -205,12 +205,12 @@ export abstract class Transport<O extends SettledTransportOptions = SettledTrans
     session.core.startGrace();
     const next = connectedToNoConnection(session);
     this.install(next);
-    if (this.options.enableTransparentSessionReconnects) this.onDisconnected(next);
-    else
-      this.endSession(next, {
-        code: 'closed_locally',
-        message: 'the connection is gone and enableTransparentSessionReconnects is false',
-      });
+    this.onDisconnected(next);
+    if (this.options.enableTransparentSessionReconnects || next._isConsumed) return;
+    this.endSession(next, {
+      code: 'closed_locally',
+      message: 'the connection is gone and enableTransparentSessionReconnects is false',
+    });
   }
 
   protected endAll(end: SessionEnd): void {

@@ -157,9 +157,12 @@ class Model {
   }
 
   #end(code: string): string[] {
+    const { state } = this;
     this.state = undefined;
-    if (code === 'protocol_violation' || code === 'state_mismatch') this.#mustWait = true;
-    else if (this.#wasConnected && code !== 'grace_elapsed') this.#dropped();
+    // A server that has lost a session that worked is there, and has begun anew.
+    if (code === 'state_mismatch') this.#mustWait = !this.#wasConnected;
+    else if (code === 'protocol_violation') this.#mustWait = true;
+    else if (state === 'Connected') this.#dropped();
     return [`SERVER ends: ${code}`];
   }
 
