@@ -368,6 +368,59 @@ describe.each(matrix)('flow control over $name', ({ transport, codec }) => {
     expect((await results).map(({ ok }) => ok)).toEqual([true, true]);
   });
 
+  test('limits of more streams than a frame has room for are told in several', async () => {
+    const options = { maxMessageBytes: 1_100, readableHighWaterBytes: 1_000 };
+    const { harness, stage, client, clientTransport, coreOf } = await setup(options);
+    const uploads = upTo(400).map(() => client.flow.upload.upload({}));
+    await harness.settled();
+    stage.readersMayRead.open();
+    for (const { reqWritable } of uploads) reqWritable.write({ i: 0, text: 'x'.repeat(900) });
+    await harness.settled();
+    const { id } = coreOf('client');
+    closeAllConnections(clientTransport);
+    clientTransport.endBackoff();
+    await harness.settled();
+    await harness.advance(6_000);
+    expect(coreOf('client').id).toBe(id);
+    // They may write on, and all of it arrives.
+    for (const { reqWritable } of uploads) reqWritable.write({ i: 1, text: 'x'.repeat(900) });
+    const results = Promise.all(uploads.map(({ finalize }) => finalize()));
+    await harness.settled();
+    expect((await results).every(({ ok }) => ok)).toBe(true);
+    expect(stage.read.length).toBe(800);
+  });
+
+  test('a getter of a payload that ends the session leaves nothing counted', async () => {
+    const { harness, client, clientTransport, budget } = await setup();
+    const ending = {
+      text: 'x'.repeat(10_000),
+      get n() {
+        clientTransport.hardDisconnect();
+        return 1;
+      },
+    };
+    const result = client.flow.add.rpc(ending);
+    await harness.settled();
+    expect(await result).toMatchObject({ ok: false, payload: { code: 'UNEXPECTED_DISCONNECT' } });
+    await harness.advance(31_000);
+    expect(budget.heldBytes).toBe(0);
+  });
+
+  test('a getter of an init that aborts its own call has given it up', async () => {
+    const { harness, client, coreOf } = await setup();
+    const controller = new AbortController();
+    const init = {
+      get n() {
+        controller.abort();
+        return 1;
+      },
+    };
+    const result = client.flow.add.rpc(init, { signal: controller.signal });
+    await harness.settled();
+    expect(await result).toMatchObject({ ok: false, payload: { code: 'CANCEL' } });
+    expect(coreOf('client').streamCount).toBe(0);
+  });
+
   test('a peer that allows a stream again and again in one frame has it looked at as if it had once', async () => {
     const { harness, client, clientTransport, coreOf } = await setup();
     const { resReadable } = client.flow.loud.subscribe({ count: MANY });

@@ -38,6 +38,9 @@ export interface Credit {
   readonly limit: number;
 }
 
+/** What a limit takes in a frame, at most: two varints of numbers up to 2^53. */
+export const MOST_CREDIT_BYTES = 16;
+
 /** Most frames tell none. */
 export const NO_CREDITS: readonly Credit[] = [];
 

@@ -1,5 +1,5 @@
 import { creditBytes, encodeCompactFrame, FRAME_OVERHEAD_BYTES, TARGET_FRAME_BYTES } from '../compact.ts';
-import { type Credit, NO_CREDITS } from '../compactLayout.ts';
+import { type Credit, MOST_CREDIT_BYTES, NO_CREDITS } from '../compactLayout.ts';
 import type { Connection } from '../connection.ts';
 import { ackMessage } from '../message.ts';
 import { varintLength } from '../varint.ts';
@@ -148,8 +148,8 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
   }
 
   #flushCompact(core: SessionCore): boolean {
-    const { ledger, env } = core;
-    const target = Math.min(TARGET_FRAME_BYTES, env.options.maxMessageBytes) - FRAME_OVERHEAD_BYTES;
+    const { ledger } = core;
+    const target = this.#targetBytes;
     let hasSaid = false;
     let credits = core.takeCredits();
     for (let first = this.#next(); first !== undefined; first = this.#next()) {
@@ -176,13 +176,20 @@ export abstract class SendingHalf extends IdentifiedState implements FrameSink {
     return true;
   }
 
-  /** Tells limits in a frame of their own. What does not leave is told on the next connection. */
+  /** Tells limits in frames of their own. What does not leave is told on the next connection. */
   #grant(credits: readonly Credit[]): readonly Credit[] {
     if (credits.length === 0) return credits;
     const { core } = this;
     core.acknowledged();
-    this.#give(this.#frame(this.#nextSeq, 0, NO_MESSAGES, credits));
+    const perFrame = Math.max(1, Math.floor(this.#targetBytes / MOST_CREDIT_BYTES));
+    for (let first = 0; first < credits.length; first += perFrame)
+      this.#give(this.#frame(this.#nextSeq, 0, NO_MESSAGES, credits.slice(first, first + perFrame)));
     return NO_CREDITS;
+  }
+
+  /** What a frame is to hold besides its header, a message that is larger by itself excepted. */
+  get #targetBytes(): number {
+    return Math.min(TARGET_FRAME_BYTES, this.core.env.options.maxMessageBytes) - FRAME_OVERHEAD_BYTES;
   }
 
   /** The next message to hand over. What was confirmed meanwhile need not go. */

@@ -112,8 +112,10 @@ export class SessionCore extends SessionReception implements SessionPort {
     }
     // Every frame acknowledges; River needs a message for it.
     if (this.isCompact && isAckOnly(message.controlFlags)) return 0;
+    const frame = encodeOutgoing(this, message, agreement, this.streams?.get(message.streamId)?.number);
+    // A getter of the payload may have ended the session, or the call.
+    if (this.#ended !== undefined) throw new SessionClosedError(this.id, 'sending');
     const flow = this.streams?.get(message.streamId);
-    const frame = encodeOutgoing(this, message, agreement, flow?.number);
     // Whatever it wanted to say before is not wanted any more.
     if (flow !== undefined && isStreamCancel(message.controlFlags)) this.streams?.discard(flow);
     const buffered = this.bufferedBytes;
