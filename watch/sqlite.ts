@@ -12,11 +12,18 @@ export interface SqliteDatabase {
 
 /** What all of them make of an SQL text. */
 export interface SqliteStatement {
-  run(...parameters: SqliteValue[]): unknown;
+  run(...parameters: SqliteParameters): unknown;
   /** A row by its columns' names; undefined (or null) where there is none. */
-  get(...parameters: SqliteValue[]): unknown;
-  all(...parameters: SqliteValue[]): unknown[];
+  get(...parameters: SqliteParameters): unknown;
+  all(...parameters: SqliteParameters): unknown[];
 }
+
+/**
+ * {@link SqliteValue}s. Not their type: to TypeScript before 7 a statement of better-sqlite3 or libsql would not fit, whose parameters
+ * are whatever the generic `prepare` was called with.
+ */
+// biome-ignore lint/suspicious/noExplicitAny: see above
+export type SqliteParameters = any[];
 
 /** @throws {InvalidArgumentError} for what is none of them, such as a path */
 export function checkDatabase(db: unknown): void {

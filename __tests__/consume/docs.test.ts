@@ -30,7 +30,8 @@ test('the example of docs/consume.md compiles and does what it says, as printed'
     noEmit: false,
     skipLibCheck: true,
   };
-  expect(await consumer.compile('current', options)).toBe('');
+  for (const compiler of ['5.4', 'current'] as const)
+    expect(await consumer.compile(compiler, options), compiler).toBe('');
   const { code, output } = await consumer.node('shop.js');
   const lines = output
     .trim()

@@ -15,7 +15,8 @@ test("the page's code compiles and does what its comments say", async () => {
   for (const { name, text } of files) await consumer.write(name, text);
   const options = { types: ['node'], lib: ['ES2022', 'DOM', 'DOM.Iterable', 'ESNext.Disposable'], noEmit: false };
   // The declarations of libsql are not ours to check.
-  expect(await consumer.compile('current', { ...options, skipLibCheck: true })).toBe('');
+  for (const compiler of ['5.4', 'current'] as const)
+    expect(await consumer.compile(compiler, { ...options, skipLibCheck: true }), compiler).toBe('');
   expect(await consumer.node('main.js')).toEqual({ code: 0, output: 'hello\nagain live 0\n' });
   expect(await consumer.node('outbox.js')).toEqual({ code: 0, output: '1\n' });
   expect(await consumer.node('deltas.js')).toEqual({ code: 0, output: "[ 'hello', 'and good-bye' ] 1\n" });
