@@ -24,7 +24,7 @@ test('the first two commands of the README run the demo and the tests', () => {
 });
 
 test("the README's service, server and client compile and talk to each other, as printed", async () => {
-  expect(files.map(({ name }) => name)).toEqual(['services.ts', 'server.ts', 'client.ts', 'unix.ts']);
+  expect(files.map(({ name }) => name)).toEqual(['services.ts', 'server.ts', 'client.ts', 'unix.ts', 'files.ts']);
   await using consumer = await Consumer.create(['@types/node', 'undici-types']);
   const port = String(await freePort());
   for (const { name, text } of files) await consumer.write(name, text.replaceAll('8080', port));
@@ -56,4 +56,11 @@ test("the README's service, server and client compile and talk to each other, as
   expect(rest.slice(1)).toEqual(['bye', 'closed', 'stopped']);
   expect(code).toBe(0);
   expect(await consumer.node('unix.js')).toEqual({ code: 0, output: '{ ok: true, payload: { count: 1 } }\n' });
+  const { output: said } = await consumer.node('files.js');
+  expect(said.split('\n').slice(-4)).toEqual([
+    '66536 bytes have reached the server',
+    '{ ok: true, payload: { bytes: 66536 } }',
+    'HELLO',
+    '',
+  ]);
 }, 60_000);
