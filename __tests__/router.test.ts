@@ -325,6 +325,14 @@ describe('the end of a session', () => {
     expect(server.running).toBe(0);
   });
 
+  test('says that nobody could be reached, where nobody ever was', async () => {
+    await using h = await createHarness({ transport: 'memory', codec: JsonCodec });
+    const result = createClient<Services>(h.client()).math.add.rpc({ n: 1 });
+    await h.advance(31_000);
+    const message = 'SERVER unexpectedly disconnected: nobody could be reached within 30000 ms';
+    expect(await result).toEqual(Err({ code: 'UNEXPECTED_DISCONNECT', message }));
+  });
+
   test('comes when the peer stays away for longer than the grace period', async () => {
     const { h, client, server } = await createPair();
     await using _ = h;

@@ -219,7 +219,8 @@ export abstract class Transport<O extends SettledTransportOptions = SettledTrans
 
   readonly #graceElapsed = (session: DisconnectedSession): void => {
     const graceMs = this.options.sessionDisconnectGraceMs;
-    this.endSession(session, { code: 'grace_elapsed', message: `the peer stayed away for longer than ${graceMs} ms` });
+    const what = session.core.wasConnected ? 'the peer stayed away for longer than' : 'nobody could be reached within';
+    this.endSession(session, { code: 'grace_elapsed', message: `${what} ${graceMs} ms` });
   };
 
   readonly #connectionClosed = (session: SessionHandshaking | SessionConnected, error: unknown): void => {

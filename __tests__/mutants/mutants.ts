@@ -516,8 +516,8 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: transitions,
-        find: 'const core = old.release();\n  connection.close();\n  return attach(pending, core, answer);',
-        replace: 'const core = old.release();\n  return attach(pending, core, answer);',
+        find: '  connection.terminate();\n  return attach(pending, core, answer);',
+        replace: '  return attach(pending, core, answer);',
       },
     ],
   },
