@@ -112,10 +112,11 @@ export class SessionCore extends SessionReception implements SessionPort {
     }
     // Every frame acknowledges; River needs a message for it.
     if (this.isCompact && isAckOnly(message.controlFlags)) return 0;
-    const frame = encodeOutgoing(this, message, agreement, this.streams?.get(message.streamId)?.number);
+    let flow = this.streams?.get(message.streamId);
+    const frame = encodeOutgoing(this, message, agreement, flow?.number);
     // A getter of the payload may have ended the session, or the call.
     if (this.#ended !== undefined) throw new SessionClosedError(this.id, 'sending');
-    const flow = this.streams?.get(message.streamId);
+    if (flow?.receiver === undefined) flow = this.streams?.get(message.streamId);
     // Whatever it wanted to say before is not wanted any more.
     if (flow !== undefined && isStreamCancel(message.controlFlags)) this.streams?.discard(flow);
     const buffered = this.bufferedBytes;

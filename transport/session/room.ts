@@ -38,9 +38,7 @@ export abstract class SessionRoom {
 
   /** What is kept for the peer: not confirmed, waiting for credit, or for the first answer. */
   get bufferedBytes(): number {
-    const { streams } = this;
-    const waiting = streams === undefined ? 0 : streams.waitingBytes + streams.waitingCount * MESSAGE_OVERHEAD_BYTES;
-    return this.#underWayBytes + waiting;
+    return this.#underWayBytes + this.#waitingBytes;
   }
 
   /** The same without what waits for credit: that is for its own stream's writer to wait for, and for nobody else. */
@@ -49,6 +47,12 @@ export abstract class SessionRoom {
     // A peer may acknowledge what it has not read: what its connection still holds counts as well.
     const unconfirmed = Math.max(ledger.unackedBytes, this.sink?.bufferedBytes ?? 0);
     return unconfirmed + ledger.unackedCount * MESSAGE_OVERHEAD_BYTES + (this.outbox?.bytes ?? 0);
+  }
+
+  /** What waits for credit. */
+  get #waitingBytes(): number {
+    const { streams } = this;
+    return streams === undefined ? 0 : streams.waitingBytes + streams.waitingCount * MESSAGE_OVERHEAD_BYTES;
   }
 
   /** Tells the budget what this session holds by now. */
@@ -113,7 +117,8 @@ export abstract class SessionRoom {
   }
 
   get #hasRoom(): boolean {
-    return this.#underWayBytes <= this.env.options.sessionHighWaterBytes && this.bufferedBytes <= this.mostBytes;
+    const underWay = this.#underWayBytes;
+    return underWay <= this.env.options.sessionHighWaterBytes && underWay + this.#waitingBytes <= this.mostBytes;
   }
 
   onceWriteReady(streamId: string, fn: () => void): CancelTimer {
