@@ -421,6 +421,26 @@ describe.each(matrix)('flow control over $name', ({ transport, codec }) => {
     expect(coreOf('client').streamCount).toBe(0);
   });
 
+  test('last values that nobody reads are bounded like any other message', async () => {
+    const budget = new BufferBudget(256 * 1024);
+    const { harness, stage, client } = await setup({ budget, maxMessageBytes: 32 * 1024 });
+    const calls = [];
+    for (let n = 0; n < 12; n++) {
+      const { reqWritable, finalize } = client.flow.impatient.upload({});
+      reqWritable.close({ i: 0, text: 'x'.repeat(20_000) });
+      calls.push(finalize());
+      await harness.settled();
+      await harness.advance(11_000);
+    }
+    expect(budget.heldBytes).toBeLessThan(160 * 1024);
+    stage.readersMayRead.open();
+    await harness.settled();
+    const codes = (await Promise.all(calls)).map((result) => (result.ok ? 'ok' : result.payload.code));
+    expect(new Set(codes)).toEqual(new Set(['ok', 'SESSION_BUFFER_FULL']));
+    await harness.advance(11_000);
+    expect(budget.heldBytes).toBe(0);
+  });
+
   test('a peer that allows a stream again and again in one frame has it looked at as if it had once', async () => {
     const { harness, client, clientTransport, coreOf } = await setup();
     const { resReadable } = client.flow.loud.subscribe({ count: MANY });

@@ -68,26 +68,32 @@ export abstract class SessionReception extends SessionRoom {
   ): string | undefined {
     const cost = costOf(message.controlFlags, bytes);
     if (cost === 0) {
-      if (bytes >= PINNED_FROM) this.#pin(streams, flow, bytes);
+      if (bytes >= PINNED_FROM) {
+        // What answers a call of ours is not kept here for long.
+        if (this.env.opener() !== undefined && this.#isTooMuch(bytes)) return this.#overflow(flow, receiver);
+        this.#pin(streams, flow, bytes);
+      }
       this.#hand(receiver, message);
       return undefined;
     }
     if (!flow.mayReceive) return `sent on stream ${flow.id} beyond its limit of ${flow.granted}`;
-    if (streams.heldCost > 0 && streams.heldCost + cost > this.mostBytes) {
-      // Without credit nothing else bounds it; with it, only where all sessions together hold too much.
-      const text = `nobody reads stream ${flow.id}: ${flow.heldCost} bytes unread`;
-      callSafely(
-        () => receiver.onOverflow?.(`${text}, and no room for more`),
-        (error) => this.receiverFailed(error, flow.id),
-      );
-      return undefined;
-    }
+    // Without credit nothing else bounds it; with it, only where all sessions together hold too much.
+    if (streams.heldCost > 0 && streams.heldCost + cost > this.mostBytes) return this.#overflow(flow, receiver);
     streams.receive(flow, cost);
     message.cost = cost;
     this.#hand(receiver, message);
     if (message.isHeld === true) this.countAs(this.counted + cost);
     else this.#consume(message.streamId, cost);
     return undefined;
+  }
+
+  /** A message is not kept, and its call fails. */
+  #overflow(flow: StreamFlow, receiver: StreamReceiver): undefined {
+    const text = `nobody reads stream ${flow.id}: ${flow.heldCost} bytes unread, and no room for more`;
+    callSafely(
+      () => receiver.onOverflow?.(text),
+      (error) => this.receiverFailed(error, flow.id),
+    );
   }
 
   #hand(receiver: StreamReceiver, message: IncomingMessage): void {
@@ -99,6 +105,11 @@ export abstract class SessionReception extends SessionRoom {
     }
   }
 
+  /** More than all sessions together leave to this one. */
+  #isTooMuch(bytes: number): boolean {
+    return this.counted + bytes > this.env.options.budget.mostFor(this.counted);
+  }
+
   #pin(streams: StreamTable, flow: StreamFlow, bytes: number): void {
     streams.pin(flow, bytes);
     this.countAs(this.counted + bytes);
@@ -106,7 +117,7 @@ export abstract class SessionReception extends SessionRoom {
 
   #handUnclaimed(message: IncomingMessage, bytes: number): void {
     if (bytes < PINNED_FROM || !isStreamOpen(message.controlFlags)) return this.#handToOpener(message);
-    if (this.counted + bytes > this.env.options.budget.mostFor(this.counted)) message.hasNoRoom = true;
+    if (this.#isTooMuch(bytes)) message.hasNoRoom = true;
     this.#handToOpener(message);
     const { streams } = this;
     const flow = streams?.get(message.streamId);
