@@ -308,6 +308,30 @@ describe.each(matrix)('flow control over $name', ({ transport, codec }) => {
     expect(serverTransport.sessions.size).toBe(0);
   });
 
+  test('a session that holds much says how its calls end, though others have used the budget up', async () => {
+    const budget = new BufferBudget(1024 * 1024);
+    const { harness, client, clientTransport, coreOf } = await setup({ budget, maxMessageBytes: 512 * 1024 });
+    const sum = client.flow.add.rpc({ n: 1 });
+    await harness.settled();
+    expect(await sum).toMatchObject({ ok: true });
+    const core = coreOf('server');
+    harness.link.setReachable(false);
+    closeAllConnections(clientTransport);
+    await harness.settled();
+    core.send({ streamId: '7', controlFlags: 0, payload: 'x'.repeat(300_000) });
+    const held = core.bufferedBytes;
+    budget.changed(0, 1024 * 1024 - budget.heldBytes - 10_000);
+    for (let n = 0; n < 5; n++) sendOrEnd(core, cancelMessage('7', { ok: false }));
+    expect([core.isOpen, core.bufferedBytes > held]).toEqual([true, true]);
+    // When the peer has confirmed as much it may be said again.
+    core.confirm(core.nextSeq);
+    core.send({ streamId: '7', controlFlags: 0, payload: 'x'.repeat(1_000) });
+    for (let n = 0; n < 5; n++) sendOrEnd(core, cancelMessage('7', { ok: false }));
+    expect(core.isOpen).toBe(true);
+    for (let n = 0; n < 1_000; n++) sendOrEnd(core, cancelMessage('7', { ok: false }));
+    expect(core.isOpen).toBe(false);
+  });
+
   test('inits that calls keep are counted, and calls refused by name when there is no room for another one', async () => {
     const budget = new BufferBudget(256 * 1024);
     const { harness, stage, server, client } = await setup({ budget, maxMessageBytes: 32 * 1024 });

@@ -7,7 +7,7 @@ const PARTS = 8;
 /** and never more than this. */
 const MOST_FAIR_BYTES = 64 * 1024;
 /** The same for messages that end calls: the other side must hear of them, so they may go a little further. */
-const POOL_FOR_ENDS = 9 / 16;
+const POOL_FOR_ENDS = 17 / 32;
 
 /**
  * What all sessions of a process may hold together: messages that peers have not confirmed, and messages that nobody has

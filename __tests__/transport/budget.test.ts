@@ -47,7 +47,7 @@ describe('a budget', () => {
       budget.changed(0, most);
       expect(budget.mostForEnds(most) - most).toBeLessThanOrEqual(n === 0 ? max : 0);
     }
-    expect(budget.heldBytes).toBeGreaterThanOrEqual((max * 9) / 16);
+    expect(budget.heldBytes).toBeGreaterThanOrEqual((max * 17) / 32);
     expect(take(budget, 0, 5_000)).toBe(5_000);
   });
 

@@ -135,14 +135,6 @@ export class SessionCore extends SessionReception implements SessionPort {
     else this.streams?.wait(flow, frame, cost);
   }
 
-  /**
-   * Everything below `ack` has arrived at the peer.
-   * @throws {LedgerError} if it was never sent
-   */
-  confirm(ack: number): void {
-    if (this.ledger.confirm(ack)) this.count();
-  }
-
   /** The peer is told what has arrived. */
   acknowledged(): void {
     this.unackedMessages = 0;

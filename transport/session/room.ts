@@ -11,6 +11,9 @@ import type { StreamTable } from './streamTable.ts';
 /** Closing and cancelling must get through a full buffer: this much is kept for them. */
 const CONTROL_RESERVE_BYTES = 256 * 1024;
 
+/** So much of it however little all sessions have left, until the peer has confirmed as much. */
+const OVERDRAFT_BYTES = 2 * 1024;
+
 /** What a message costs besides its bytes: the objects around them. Without it many small ones would hold several times the limit. */
 const MESSAGE_OVERHEAD_BYTES = 192;
 
@@ -27,6 +30,8 @@ export abstract class SessionRoom {
   protected streams: StreamTable | undefined;
   /** What of the budget this session was last counted for. */
   protected counted = 0;
+  /** Of ends of calls, what was said though all sessions together had no room for it. */
+  #overdrawn = 0;
   /** Whoever waits for room in the session. */
   protected writeWaiters: Set<WriteWaiter> | undefined;
 
@@ -83,6 +88,27 @@ export abstract class SessionRoom {
     return Math.min(maxSessionBufferBytes + CONTROL_RESERVE_BYTES, budget.mostForEnds(this.counted));
   }
 
+  /** A session must not end because somebody else holds too much. */
+  #overdraw(wanted: number, bytes: number): boolean {
+    const overdrawn = this.#overdrawn + bytes + MESSAGE_OVERHEAD_BYTES;
+    const most = this.env.options.maxSessionBufferBytes + CONTROL_RESERVE_BYTES;
+    if (wanted > most || overdrawn > OVERDRAFT_BYTES) return false;
+    this.#overdrawn = overdrawn;
+    return true;
+  }
+
+  /**
+   * Everything below `ack` has arrived at the peer.
+   * @throws {LedgerError} if it was never sent
+   */
+  confirm(ack: number): void {
+    const { ledger } = this;
+    const before = ledger.unackedBytes;
+    if (!ledger.confirm(ack)) return;
+    this.#overdrawn = Math.max(0, this.#overdrawn - (before - ledger.unackedBytes));
+    this.count();
+  }
+
   /** @throws {SessionBufferFullError} */
   protected assertRoom(
     message: OutgoingMessage,
@@ -99,6 +125,7 @@ export abstract class SessionRoom {
     const wanted = buffered + bytes;
     const limit = isControl ? this.#mostForEnds : most;
     if (wanted > limit) {
+      if (isControl && this.#overdraw(wanted, bytes)) return;
       const what = limit < maxSessionBufferBytes ? 'what the budget of all sessions leaves' : 'maxSessionBufferBytes';
       throw new SessionBufferFullError(`${wanted} unconfirmed bytes would exceed ${what} (${limit})`);
     }
