@@ -487,7 +487,7 @@ describe('a server', () => {
             await new Promise((resolve) => setImmediate(resolve));
             // The call has ended long since: this one begins at once, and is waited for all the same.
             ctx.deferCleanup(async () => {
-              await new Promise((resolve) => setTimeout(resolve, 20));
+              await new Promise((resolve) => setImmediate(resolve));
               order.push('cleaned up later');
             });
             order.push('handler done');
