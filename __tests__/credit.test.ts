@@ -414,6 +414,20 @@ describe.each(matrix)('flow control over $name', ({ transport, codec }) => {
     expect(stage.read.length).toBe(800);
   });
 
+  test('what is said in the turn in which a session ends leaves, and nothing of it is kept', async () => {
+    const { harness, server, client, clientTransport, coreOf } = await setup();
+    const { resReadable } = client.flow.loud.subscribe({ count: FEW });
+    await harness.settled();
+    expect(server.openCalls).toBe(1);
+    const core = coreOf('client');
+    resReadable.break();
+    expect(core.ledger.unackedCount).toBeGreaterThan(0);
+    clientTransport.close();
+    expect(core.ledger.unackedCount).toBe(0);
+    await harness.settled();
+    expect(server.openCalls).toBe(0);
+  });
+
   test('a getter of a payload that ends the session leaves nothing counted', async () => {
     const { harness, client, clientTransport, budget } = await setup();
     const ending = {

@@ -125,6 +125,11 @@ describe('a compact frame', () => {
     );
   });
 
+  test('of an opening message without a payload has none, also where it closes its half', () => {
+    const part = encodeCompact(MsgpackCodec, { ...add, controlFlags: 10, payload: undefined }, undefined, LIMIT);
+    expect(open(encodeCompactFrame(0, 0, 0, [part])).next()).toMatchObject({ controlFlags: 10, payload: undefined });
+  });
+
   test('that follows another says what is new, and stands where that one ended', () => {
     const part = encodeCompact(MsgpackCodec, closeMessage('1'), undefined, LIMIT);
     const first = open(encodeCompactFrame(1_000, 500, 0, [part, part]));
