@@ -35,6 +35,10 @@ class Gate {
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
+  close(): void {
+    this.#isOpen = false;
+  }
+
   passed(): Promise<void> {
     return this.#isOpen ? Promise.resolve() : new Promise((resolve) => this.#waiting.push(resolve));
   }
@@ -66,6 +70,17 @@ class Stage {
           responseData: Type.Object({}),
           async handler() {
             await stage.readersMayRead.passed();
+            return Ok({});
+          },
+        }),
+        /** Takes what is small on its way, and large when it has arrived. */
+        swelling: Procedure.upload({
+          requestInit: Type.Object({ items: Type.Array(Type.Object({})) }),
+          requestData: Type.Object({ items: Type.Array(Type.Object({})) }),
+          responseData: Type.Object({}),
+          async handler({ reqReadable }) {
+            await stage.readersMayRead.passed();
+            await reqReadable.collect();
             return Ok({});
           },
         }),
@@ -285,6 +300,49 @@ describe.each(matrix)('flow control over $name', ({ transport, codec }) => {
     expect((await results).map((result) => (result.ok ? 'ok' : result.payload.code))).toEqual(
       upTo(20).map((n) => (n < 3 ? 'ok' : 'SESSION_BUFFER_FULL')),
     );
+  });
+
+  test('what decodes to many times its bytes counts for more than those, as a message, an init or a last value', async () => {
+    const items = upTo(4_000).map(() => ({}));
+    const empty = { items: [] };
+    const says = {
+      message: () => {
+        const call = client.flow.swelling.upload(empty);
+        call.reqWritable.write({ items });
+        call.reqWritable.close();
+        return call.finalize();
+      },
+      init: () => {
+        const call = client.flow.swelling.upload({ items });
+        call.reqWritable.close();
+        return call.finalize();
+      },
+      'last value': () => {
+        const call = client.flow.swelling.upload(empty);
+        call.reqWritable.close({ items });
+        return call.finalize();
+      },
+    };
+    const budget = new BufferBudget(256 * 1024);
+    const { harness, stage, server, client } = await setup({ budget, readableHighWaterBytes: 64 * 1024 });
+    for (const say of Object.values(says)) {
+      const calls = [];
+      for (let n = 0; n < 6; n++) {
+        calls.push(say());
+        await harness.settled();
+        await harness.advance(11_000);
+      }
+      expect(server.openCalls).toBe(3);
+      expect(budget.heldBytes).toBeGreaterThan(3 * 36_000);
+      expect(budget.heldBytes).toBeLessThan(3 * 37_000);
+      stage.readersMayRead.open();
+      await harness.settled();
+      const codes = (await Promise.all(calls)).map((result) => (result.ok ? 'ok' : result.payload.code));
+      expect(codes).toEqual(upTo(6).map((n) => (n < 3 ? 'ok' : 'SESSION_BUFFER_FULL')));
+      await harness.advance(11_000);
+      expect(budget.heldBytes).toBe(0);
+      stage.readersMayRead.close();
+    }
   });
 
   test('a peer whose calls end again and again, and that never hears of it, uses up what is its own', async () => {

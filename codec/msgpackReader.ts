@@ -9,6 +9,9 @@ const keys = new KeyCache();
 /** Bytes from here on are handed out where they lie, if nothing else is there: a copy of a large message is another large message. */
 const LARGE_BYTES = 4096;
 
+/** Arrays of so many items at most are made with their places. */
+const EXACT_ITEMS = 16;
+
 /**
  * Reads one MessagePack value and refuses whatever is not exactly one: truncation, bytes that follow, invalid UTF-8,
  * keys that are no strings, integers that a double cannot hold, extensions other than bigint and timestamp, and nesting
@@ -165,8 +168,9 @@ export class MsgpackReader implements FrameDecoder {
 
   #array(length: number, depth: number): unknown[] {
     this.#enter(length, depth);
-    const array: unknown[] = [];
-    for (let index = 0; index < length; index++) array.push(this.#read(depth + 1));
+    // An array that grows by itself has 17 places from its first item on. A long one is not believed before it was read.
+    const array: unknown[] = length <= EXACT_ITEMS ? new Array(length) : [];
+    for (let index = 0; index < length; index++) array[index] = this.#read(depth + 1);
     return array;
   }
 

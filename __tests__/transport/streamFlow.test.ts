@@ -85,7 +85,7 @@ describe('what the peer may send', () => {
     const one = flow();
     const may = [60, 60, 1].map((cost) => {
       const { mayReceive } = one;
-      one.receive(cost);
+      one.receive(cost, cost);
       return mayReceive;
     });
     expect(may).toEqual([true, true, false]);
@@ -93,22 +93,22 @@ describe('what the peer may send', () => {
 
   test('grows when half the window was read, by what was read', () => {
     const one = flow();
-    one.receive(60);
+    one.receive(60, 60);
     expect(one.consume(49, 100)).toBe(false);
     expect(one.consume(1, 100)).toBe(true);
-    expect([one.granted, one.heldCost, one.wasGranted]).toEqual([150, 10, true]);
+    expect([one.granted, one.heldBytes, one.wasGranted]).toEqual([150, 10, true]);
   });
 
   test('grows at once where the peer waits for it', () => {
     const one = flow();
-    one.receive(120);
+    one.receive(120, 120);
     expect(one.consume(30, 100)).toBe(true);
     expect(one.granted).toBe(130);
   });
 
   test('grows less where there is less room, and never shrinks', () => {
     const one = flow();
-    one.receive(100);
+    one.receive(100, 100);
     expect(one.consume(40, 10)).toBe(false);
     expect(one.granted).toBe(100);
     expect(one.consume(55, 10)).toBe(true);
@@ -122,7 +122,7 @@ describe('what the peer may send', () => {
     for (let n = 0; n < 100; n++) {
       // The peer is never at its limit: whoever waits for that stops and goes.
       expect(one.mayReceive).toBe(true);
-      one.receive(50);
+      one.receive(50, 50);
       if (one.consume(50, 200)) grants += 1;
       expect(one.granted).toBeGreaterThanOrEqual(granted);
       granted = one.granted;
@@ -134,9 +134,22 @@ describe('what the peer may send', () => {
 
   test('is one message more once everything was read, though there is no room at all', () => {
     const one = flow();
-    one.receive(100);
+    one.receive(100, 100);
     expect(one.consume(100, 0)).toBe(true);
     expect(one.granted).toBe(101);
+  });
+
+  test('does not depend on what messages count for beyond their cost, and that goes with them', () => {
+    const one = flow();
+    one.receive(30, 230);
+    one.receive(70, 71);
+    expect([one.heldBytes, one.mayReceive, one.granted]).toEqual([301, false, 100]);
+    const left = [30, 70].map((cost) => {
+      one.consume(cost, 100);
+      return one.heldBytes;
+    });
+    expect(left).toEqual([70 + Math.floor(201 * 0.7), 0]);
+    expect(one.granted).toBe(200);
   });
 
   test('nobody ever waits for ever, and never more than the window and a message is unread', () => {
@@ -154,9 +167,9 @@ describe('what the peer may send', () => {
         let sent = 0;
         const arrive = (cost: number) => {
           expect(reader.mayReceive).toBe(true);
-          reader.receive(cost);
+          reader.receive(cost, cost);
           unread.push(cost);
-          expect(reader.heldCost).toBeLessThanOrEqual(window + 300);
+          expect(reader.heldBytes).toBeLessThanOrEqual(window + 300);
         };
         const pump = () => {
           for (let next = sender.next(); next !== undefined; next = sender.next()) arrive(next.cost);

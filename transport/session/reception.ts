@@ -2,6 +2,7 @@ import type { IdempotencyTerms } from '../extensions.ts';
 import { type IncomingMessage, isStreamCancel, isStreamOpen } from '../message.ts';
 import type { SessionPort, StreamReceiver } from '../stream.ts';
 import { callSafely, isThenable } from '../thenable.ts';
+import { decodedSize } from './decodedSize.ts';
 import type { Agreement } from './environment.ts';
 import { SessionRoom } from './room.ts';
 import type { StreamFlow } from './streamFlow.ts';
@@ -9,6 +10,8 @@ import { costOf, type StreamTable } from './streamTable.ts';
 
 /** What costs nothing counts from here on: less is little beside what a stream is. */
 const PINNED_FROM = 1024;
+/** Fewer bytes never count for so much. */
+const SWELLING_FROM = 64;
 
 /** A stream may hold one of so many shares of what is free: what the peer may send shrinks as room does. */
 const SHARES = 16;
@@ -68,28 +71,32 @@ export abstract class SessionReception extends SessionRoom {
   ): string | undefined {
     const cost = costOf(message.controlFlags, bytes);
     if (cost === 0) {
-      if (bytes >= PINNED_FROM) {
+      const pinned = pinnedBytes(message, bytes);
+      if (pinned > 0) {
         // What answers a call of ours is not kept here for long.
-        if (this.env.opener() !== undefined && this.#isTooMuch(bytes)) return this.#overflow(flow, receiver);
-        this.#pin(streams, flow, bytes);
+        if (this.env.opener() !== undefined && this.#isTooMuch(pinned)) return this.#overflow(flow, receiver);
+        this.#pin(streams, flow, pinned);
       }
       this.#hand(receiver, message);
       return undefined;
     }
     if (!flow.mayReceive) return `sent on stream ${flow.id} beyond its limit of ${flow.granted}`;
-    // Without credit nothing else bounds it; with it, only where all sessions together hold too much.
-    if (streams.heldCost > 0 && streams.heldCost + cost > this.mostBytes) return this.#overflow(flow, receiver);
-    streams.receive(flow, cost);
+    const held = Math.max(cost, decodedSize(message.payload));
+    // Without credit nothing else bounds it; with it, only where all sessions together hold too much. Where nothing is held
+    // something must go through, but not what is much more than it seems.
+    const isFirst = streams.heldBytes === 0 && held === cost;
+    if (!isFirst && streams.heldBytes + held > this.mostBytes) return this.#overflow(flow, receiver);
+    streams.receive(flow, cost, held);
     message.cost = cost;
     this.#hand(receiver, message);
-    if (message.isHeld === true) this.countAs(this.counted + cost);
+    if (message.isHeld === true) this.countAs(this.counted + held);
     else this.#consume(message.streamId, cost);
     return undefined;
   }
 
   /** A message is not kept, and its call fails. */
   #overflow(flow: StreamFlow, receiver: StreamReceiver): undefined {
-    const text = `nobody reads stream ${flow.id}: ${flow.heldCost} bytes unread, and no room for more`;
+    const text = `nobody reads stream ${flow.id}: ${flow.heldBytes} bytes unread, and no room for more`;
     callSafely(
       () => receiver.onOverflow?.(text),
       (error) => this.receiverFailed(error, flow.id),
@@ -116,12 +123,12 @@ export abstract class SessionReception extends SessionRoom {
   }
 
   #handUnclaimed(message: IncomingMessage, bytes: number): void {
-    if (bytes < PINNED_FROM || !isStreamOpen(message.controlFlags)) return this.#handToOpener(message);
-    if (this.#isTooMuch(bytes)) message.hasNoRoom = true;
+    const pinned = isStreamOpen(message.controlFlags) ? pinnedBytes(message, bytes) : 0;
+    if (this.#isTooMuch(pinned)) message.hasNoRoom = true;
     this.#handToOpener(message);
     const { streams } = this;
     const flow = streams?.get(message.streamId);
-    if (streams !== undefined && flow?.receiver !== undefined) this.#pin(streams, flow, bytes);
+    if (pinned > 0 && streams !== undefined && flow?.receiver !== undefined) this.#pin(streams, flow, pinned);
   }
 
   #handToOpener(message: IncomingMessage): void {
@@ -139,17 +146,24 @@ export abstract class SessionReception extends SessionRoom {
   }
 
   consumed(streamId: string, cost: number): void {
-    if (this.#consume(streamId, cost)) this.countAs(this.counted - cost);
+    this.countAs(this.counted - this.#consume(streamId, cost));
   }
 
-  /** Returns false if the stream is closed: then nothing of it is held any more. */
-  #consume(streamId: string, cost: number): boolean {
+  /** Returns what is held no more: nothing if the stream is closed. */
+  #consume(streamId: string, cost: number): number {
     const streams = this.streams;
     const flow = streams?.get(streamId);
-    if (flow?.receiver === undefined || streams === undefined) return false;
+    if (flow?.receiver === undefined || streams === undefined) return 0;
     const { maxSessionBufferBytes, budget } = this.env.options;
-    const room = Math.min(maxSessionBufferBytes - streams.heldCost, budget.freeBytes);
-    if (streams.consumed(flow, cost, Math.floor(room / SHARES))) this.sink?.flushSoon();
-    return true;
+    const room = Math.min(maxSessionBufferBytes - streams.heldBytes, budget.freeBytes);
+    const freed = streams.consumed(flow, cost, Math.floor(room / SHARES));
+    if (streams.hasDue) this.sink?.flushSoon();
+    return freed;
   }
+}
+
+/** What a message counts for that costs nothing; 0 if that is little. */
+function pinnedBytes({ payload }: IncomingMessage, bytes: number): number {
+  const counted = bytes < SWELLING_FROM ? bytes : Math.max(bytes, decodedSize(payload));
+  return counted < PINNED_FROM ? 0 : counted;
 }

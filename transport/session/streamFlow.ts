@@ -47,6 +47,8 @@ export class StreamFlow {
   #window: number | undefined;
   #received = 0;
   #consumed = 0;
+  /** Beyond their cost, what the messages count for that were received and not consumed. */
+  #swollen = 0;
   #granted: number | undefined;
 
   constructor(id: string, number: number, receiver: StreamReceiver) {
@@ -90,8 +92,12 @@ export class StreamFlow {
     return this.#waiting?.at(-1)?.cost === 0;
   }
 
-  /** Received and not consumed. */
-  get heldCost(): number {
+  /** What the messages count for that were received and not consumed. */
+  get heldBytes(): number {
+    return this.#heldCost + this.#swollen;
+  }
+
+  get #heldCost(): number {
     return this.#received - this.#consumed;
   }
 
@@ -159,9 +165,13 @@ export class StreamFlow {
     return this.#granted === undefined || this.#received < this.#granted;
   }
 
-  /** A message came that somebody will read. */
-  receive(cost: number): void {
+  /**
+   * A message came that somebody will read.
+   * @param bytes what it counts for, at least its cost
+   */
+  receive(cost: number, bytes: number): void {
     this.#received += cost;
+    this.#swollen += bytes - cost;
   }
 
   /**
@@ -170,6 +180,8 @@ export class StreamFlow {
    * @returns true if the peer is to be told of a new limit
    */
   consume(cost: number, share: number): boolean {
+    // Which message it was is not known here: with a part of the cost goes the same part of what they count for beyond it.
+    if (this.#swollen > 0) this.#swollen = Math.floor(this.#swollen * Math.max(0, 1 - cost / this.#heldCost));
     this.#consumed = Math.min(this.#received, this.#consumed + cost);
     if (this.#window === undefined || this.#granted === undefined) return false;
     // One message at least, once everything is read: otherwise nothing would ever move again.

@@ -61,8 +61,8 @@ export class StreamTable {
     return this.#numbered.size + (this.#named?.size ?? 0);
   }
 
-  /** Cost of what was received and not read, all streams together. */
-  get heldCost(): number {
+  /** What the messages count for that were received and not read, all streams together. */
+  get heldBytes(): number {
     return this.#held;
   }
 
@@ -130,7 +130,7 @@ export class StreamTable {
   close(streamId: string): void {
     const flow = this.get(streamId);
     if (flow === undefined) return;
-    this.#held -= flow.heldCost;
+    this.#held -= flow.heldBytes;
     this.#pinned -= flow.pinnedBytes;
     flow.pinnedBytes = 0;
     this.#due?.delete(flow);
@@ -173,10 +173,13 @@ export class StreamTable {
     if (flow.receiver === undefined) this.#delete(flow);
   }
 
-  /** A message came that somebody will read, now or later: it is held until {@link consumed}. */
-  receive(flow: StreamFlow, cost: number): void {
-    flow.receive(cost);
-    this.#held += cost;
+  /**
+   * A message came that somebody will read, now or later: it is held until {@link consumed}.
+   * @param bytes what it counts for, at least its cost
+   */
+  receive(flow: StreamFlow, cost: number, bytes: number): void {
+    flow.receive(cost, bytes);
+    this.#held += bytes;
   }
 
   /** A message came that costs nothing, and is kept until its call ends. */
@@ -185,13 +188,16 @@ export class StreamTable {
     this.#pinned += bytes;
   }
 
-  /** So much of what was received was read. Returns true if the peer is to be told. */
-  consumed(flow: StreamFlow, cost: number, share: number): boolean {
-    this.#held -= cost;
-    if (!flow.consume(cost, share)) return false;
-    this.#due ??= new Set();
-    this.#due.add(flow);
-    return true;
+  /** So much of what was received was read. Returns what is held no more. */
+  consumed(flow: StreamFlow, cost: number, share: number): number {
+    const before = flow.heldBytes;
+    if (flow.consume(cost, share)) {
+      this.#due ??= new Set();
+      this.#due.add(flow);
+    }
+    const freed = before - flow.heldBytes;
+    this.#held -= freed;
+    return freed;
   }
 
   /** Everything that the peer was told on earlier connections has to be said again on a new one. */
