@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { build } from 'esbuild';
 import { describe, expect, test } from 'vitest';
 import { type Codec, CodecError, detectCodec, JsonCodec, MAX_BIGINT_DIGITS, MsgpackCodec } from '../codec/index.ts';
+import { bytesKeptBy } from './attacks/support/memory.ts';
 
 const codecs: Codec[] = [JsonCodec, MsgpackCodec];
 const fixtures = new URL('./fixtures/wire-v2/', import.meta.url);
@@ -315,6 +316,16 @@ describe.each(codecs)('$name', (codec) => {
     expect(bytes.constructor).toBe(Uint8Array);
     expect(bytes.buffer.byteLength).toBe(3);
     expect(bytes).toStrictEqual(Uint8Array.of(1, 2, 3));
+  });
+
+  test('a small frame that is kept, of many that are not, keeps little else alive', async () => {
+    const kept = await bytesKeptBy(() =>
+      Array.from({ length: 500 }, (_, n) => {
+        for (let other = 0; other < 1_000; other++) codec.toBuffer({ other });
+        return codec.toBuffer({ n });
+      }),
+    );
+    expect(kept / 500).toBeLessThan(4_000);
   });
 
   test('a key is read as what it says, also where its memory said something else before', () => {
