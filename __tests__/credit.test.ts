@@ -150,7 +150,10 @@ describe.each(matrix)('flow control over $name', ({ transport, codec }) => {
     for (const harness of opened.splice(0)) await harness[Symbol.asyncDispose]();
   });
 
-  async function setup(options: ClientTransportOptions & ServerTransportOptions = {}) {
+  async function setup(
+    options: ClientTransportOptions & ServerTransportOptions = {},
+    clientOptions: ClientTransportOptions = {},
+  ) {
     const harness = await createHarness({ transport, codec });
     opened.push(harness);
     const stage = new Stage();
@@ -158,7 +161,7 @@ describe.each(matrix)('flow control over $name', ({ transport, codec }) => {
     const common = { readableHighWaterBytes: WINDOW, budget, ...options };
     const serverTransport = harness.server(common);
     const server = createServer(serverTransport, stage.services());
-    const clientTransport = harness.client(common, 'client-1');
+    const clientTransport = harness.client({ ...common, ...clientOptions }, 'client-1');
     const client = createClient<ReturnType<Stage['services']>>(clientTransport);
     await harness.settled();
     const coreOf = (side: 'client' | 'server') => {
@@ -283,6 +286,33 @@ describe.each(matrix)('flow control over $name', ({ transport, codec }) => {
     await harness.settled();
   });
 
+  test('what waits for the readers of many streams leaves room for a writer that heeds backpressure', async () => {
+    const limits = {
+      maxSessionBufferBytes: 256 * 1024,
+      maxMessageBytes: 32 * 1024,
+      sessionHighWaterBytes: WINDOW,
+      ackAfterBytes: 2 * ITEM,
+    };
+    const { harness, client, coreOf } = await setup(limits, { maxSessionBufferBytes: 1024 * 1024 });
+    const loud = upTo(8).map(() => client.flow.loud.subscribe({ count: 17 }));
+    await harness.settled();
+    await harness.advance(6_000);
+    const core = coreOf('server');
+    const message = { controlFlags: 0, payload: { ok: true, payload: { i: 0, text } } };
+    for (const streamId of core.openStreams) {
+      const fill = () => {
+        for (;;) core.send({ streamId, ...message });
+      };
+      expect(fill).toThrow(SessionBufferFullError);
+    }
+    expect(core.bufferedBytes).toBeGreaterThan(192 * 1024);
+    const heard = client.flow.heedful.subscribe({ count: MANY }).resReadable.collect();
+    await harness.settled();
+    expect((await heard).filter(({ ok }) => ok)).toHaveLength(MANY);
+    for (const { resReadable } of loud) resReadable.break();
+    await harness.settled();
+  });
+
   test('the first messages of many streams that nobody reads are bounded like any others', async () => {
     const limits = { maxSessionBufferBytes: 64 * 1024, maxMessageBytes: 32 * 1024, sessionHighWaterBytes: 64 * 1024 };
     const { harness, stage, client, coreOf, budget } = await setup(limits);
@@ -378,12 +408,15 @@ describe.each(matrix)('flow control over $name', ({ transport, codec }) => {
     await harness.settled();
     core.send({ streamId: '7', controlFlags: 0, payload: 'x'.repeat(300_000) });
     const held = core.bufferedBytes;
-    budget.changed(0, 1024 * 1024 - budget.heldBytes - 10_000);
+    const others = 1024 * 1024 - budget.heldBytes - 10_000;
+    budget.changed(0, others);
     for (let n = 0; n < 5; n++) sendOrEnd(core, cancelMessage('7', { ok: false }));
     expect([core.isOpen, core.bufferedBytes > held]).toEqual([true, true]);
     // When the peer has confirmed as much it may be said again.
+    budget.changed(others, 0);
     core.confirm(core.nextSeq);
-    core.send({ streamId: '7', controlFlags: 0, payload: 'x'.repeat(1_000) });
+    core.send({ streamId: '7', controlFlags: 0, payload: 'x'.repeat(300_000) });
+    budget.changed(0, 1024 * 1024 - budget.heldBytes - 10_000);
     for (let n = 0; n < 5; n++) sendOrEnd(core, cancelMessage('7', { ok: false }));
     expect(core.isOpen).toBe(true);
     for (let n = 0; n < 1_000; n++) sendOrEnd(core, cancelMessage('7', { ok: false }));

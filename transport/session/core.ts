@@ -191,7 +191,6 @@ export class SessionCore extends SessionReception implements SessionPort {
     if (flow === undefined) return;
     this.streams?.discard(flow);
     this.count();
-    this.wakeWriters();
   }
 
   /** The peer allows more. */
@@ -240,7 +239,6 @@ export class SessionCore extends SessionReception implements SessionPort {
   closeStream(streamId: string): void {
     this.streams?.close(streamId);
     this.count();
-    this.wakeWriters();
   }
 
   /** Ids of the streams that are open; a snapshot. */

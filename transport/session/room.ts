@@ -6,7 +6,7 @@ import type { FrameSink, SessionEnvironment } from './environment.ts';
 import { Ledger } from './ledger.ts';
 import type { Outbox } from './outbox.ts';
 import type { StreamFlow, WriteWaiter } from './streamFlow.ts';
-import type { StreamTable } from './streamTable.ts';
+import { costOf, type StreamTable } from './streamTable.ts';
 
 /** Closing and cancelling must get through a full buffer: this much is kept for them. */
 const CONTROL_RESERVE_BYTES = 256 * 1024;
@@ -120,7 +120,7 @@ export abstract class SessionRoom {
       message.streamId === REHANDSHAKE_STREAM_ID ||
       (message.controlFlags & (ControlFlags.AckOnly | ControlFlags.StreamCancel)) !== 0 ||
       isCloseControl(message.controlFlags, message.payload);
-    const { maxStreamBufferBytes, maxSessionBufferBytes } = this.env.options;
+    const { maxSessionBufferBytes } = this.env.options;
     const most = this.mostBytes;
     const wanted = buffered + bytes;
     const limit = isControl ? this.#mostForEnds : most;
@@ -129,9 +129,23 @@ export abstract class SessionRoom {
       const what = limit < maxSessionBufferBytes ? 'what the budget of all sessions leaves' : 'maxSessionBufferBytes';
       throw new SessionBufferFullError(`${wanted} unconfirmed bytes would exceed ${what} (${limit})`);
     }
-    if (isControl || flow === undefined || flow.waitingCount === 0) return;
+    if (!isControl && flow !== undefined) this.#assertMayWait(message, bytes, flow, most - buffered);
+  }
+
+  /** @throws {SessionBufferFullError} */
+  #assertMayWait({ controlFlags }: OutgoingMessage, bytes: number, flow: StreamFlow, left: number): void {
+    if (flow.hasCredit || (flow.waitingCount === 0 && costOf(controlFlags, bytes) === 0)) return;
+    const { maxStreamBufferBytes, maxSessionBufferBytes, sessionHighWaterBytes, maxMessageBytes } = this.env.options;
+    // Who heeds backpressure, and who only answers, must find room beside those who do not.
+    const forOthers = Math.min(sessionHighWaterBytes + maxMessageBytes, maxSessionBufferBytes / 2);
+    const allStreams = this.#waitingBytes + bytes;
+    if (allStreams > maxSessionBufferBytes - forOthers) {
+      const what = `the peer does not read ${allStreams} bytes that wait on its streams`;
+      throw new SessionBufferFullError(`${what}: of maxSessionBufferBytes that is all but ${forOthers}`);
+    }
+    if (flow.waitingCount === 0) return;
     // No stream takes more than what it leaves to the others.
-    const streamLimit = Math.min(maxStreamBufferBytes, most - buffered);
+    const streamLimit = Math.min(maxStreamBufferBytes, left);
     const waiting = flow.waitingBytes + flow.waitingCount * MESSAGE_OVERHEAD_BYTES + bytes;
     if (waiting > streamLimit) {
       const what = `the peer does not read stream ${flow.id}: ${waiting} bytes waiting`;
@@ -144,8 +158,7 @@ export abstract class SessionRoom {
   }
 
   get #hasRoom(): boolean {
-    const underWay = this.#underWayBytes;
-    return underWay <= this.env.options.sessionHighWaterBytes && underWay + this.#waitingBytes <= this.mostBytes;
+    return this.#underWayBytes <= this.env.options.sessionHighWaterBytes;
   }
 
   onceWriteReady(streamId: string, fn: () => void): CancelTimer {
@@ -169,7 +182,7 @@ export abstract class SessionRoom {
     }
   }
 
-  /** After room became free: something was confirmed, or is not wanted any more. */
+  /** After something was confirmed. */
   wakeWriters(): void {
     const waiters = this.writeWaiters;
     if (waiters === undefined || !this.#hasRoom) return;
