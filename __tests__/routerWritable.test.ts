@@ -3,6 +3,7 @@ import { CallEndedError, WriteAfterCloseError } from '../router/errors.ts';
 import type { SharedValue } from '../router/sharedValue.ts';
 import { WritableHalf, type WriteTarget } from '../router/writable.ts';
 import { contentBytes, type WriteSource } from '../router/writeAll.ts';
+import { bytesKeptBy } from './attacks/support/memory.ts';
 import { FakePort } from './support/fakePort.ts';
 
 class Target implements WriteTarget<unknown> {
@@ -140,6 +141,16 @@ describe('writeAll', () => {
     await writable.writeAll(source);
     expect(target.log).toEqual([1, 2]);
     expect(writable.isWritable()).toBe(true);
+  });
+
+  test('leaves nothing behind on a writable that is used again and again', async () => {
+    const { writable } = open();
+    await writable.writeAll([]);
+    const kept = await bytesKeptBy(async () => {
+      for (let n = 0; n < 20_000; n++) await writable.writeAll([]);
+      return writable;
+    });
+    expect(kept / 20_000).toBeLessThan(20);
   });
 
   test('waits whenever the session has no room', async () => {
