@@ -31,6 +31,11 @@ class RiverServer {
     return this.#peer.messages.at(-1)?.streamId ?? '';
   }
 
+  /** The streams of what the client has said. */
+  get streamIds(): string[] {
+    return [...new Set(this.#peer.messages.slice(1).map(({ streamId }) => streamId))];
+  }
+
   /** What the client has said since the last time, without ids and counters; streams are numbered. */
   async heard(): Promise<Record<string, unknown>[]> {
     await this.#h.settled();
@@ -50,12 +55,14 @@ interface Scene {
   client: Client<Services>;
 }
 
-async function scene(): Promise<Scene> {
+/** @param early what the client does before it has heard of the server */
+async function scene(early?: (client: Client<Services>) => void): Promise<Scene> {
   const h = await createHarness({ transport: 'memory', codec: JsonCodec });
   const peers: BarePeer[] = [];
   const stopListening = h.link.listen('SERVER', (connection) => peers.push(new BarePeer(connection, JsonCodec)));
   const client = createClient<Services>(h.client());
   h.holdsHandshakes = true;
+  early?.(client);
   await h.settled();
   stopListening();
   const [peer] = peers;
@@ -77,6 +84,24 @@ const opening = (serviceName: string, procedureName: string, controlFlags: numbe
 });
 
 describe('a River server hears from a client', () => {
+  test('streams that no other session has: such servers keep those of all in one table', async () => {
+    const ids = [];
+    for (let session = 0; session < 2; session++) {
+      const early: Promise<unknown>[] = [];
+      const { h, river, client } = await scene((client) => early.push(client.math.add.rpc({ n: 1 })));
+      await using _ = h;
+      const late = client.math.add.rpc({ n: 2 });
+      await river.heard();
+      expect(river.streamIds).toHaveLength(2);
+      for (const [n, id] of river.streamIds.entries()) river.answer(8, Ok({ result: n }), id);
+      expect(await Promise.all([...early, late])).toEqual([Ok({ result: 0 }), Ok({ result: 1 })]);
+      ids.push(...river.streamIds);
+      river.close();
+    }
+    expect(new Set(ids).size).toBe(4);
+    for (const id of ids) expect(id).toMatch(/^[0-9A-Za-z]{12}[12]$/);
+  });
+
   test('an rpc in one message', async () => {
     const { h, river, client } = await scene();
     await using _ = h;

@@ -51,6 +51,7 @@ export abstract class ReceivingHalf extends SendingHalf {
     if (core.isCompact) return this.#receiveCompact(agreement.codec, frame);
     const message = decodeFrame(agreement.codec, frame, core.env.options.maxMessageBytes);
     if (message instanceof MalformedFrame) return this.#violated(message);
+    message.streamId = core.streamIdOf(message.streamId);
     if (this.#isAcceptable(message)) this.#deliver(message, frame.length);
   }
 

@@ -1,4 +1,5 @@
 import type { CancelTimer, Clock } from '../clock.ts';
+import { streamNumber } from '../compact.ts';
 import { type Credit, NO_CREDITS } from '../compactLayout.ts';
 import { IdempotencyUnsupportedError, SessionClosedError } from '../errors.ts';
 import { isAckOnly, isStreamCancel, type OutgoingMessage } from '../message.ts';
@@ -50,6 +51,8 @@ export class SessionCore extends SessionReception implements SessionPort {
   /** Server: what the client lets us send on each stream from its start, where `credit` is agreed on. */
   #initialLimit: number | undefined;
   #streamIds = 0;
+  /** On River's wire, before the number of a stream that was opened here. */
+  #streamPrefix: string | undefined;
 
   constructor(id: string, from: string, to: string, env: SessionEnvironment, span: TracedSpan) {
     super();
@@ -93,6 +96,20 @@ export class SessionCore extends SessionReception implements SessionPort {
   newStreamId(): string {
     this.#streamIds += 1;
     return String(this.#streamIds);
+  }
+
+  /** A stream's id as it travels in an envelope: River's servers keep the streams of all sessions in one table. */
+  envelopeId(streamId: string): string {
+    const number = streamNumber(streamId);
+    if (number <= 0 || number > this.#streamIds) return streamId;
+    this.#streamPrefix ??= this.env.clock.id();
+    return this.#streamPrefix + streamId;
+  }
+
+  /** The other way round. */
+  streamIdOf(envelopeId: string): string {
+    const prefix = this.#streamPrefix;
+    return prefix !== undefined && envelopeId.startsWith(prefix) ? envelopeId.slice(prefix.length) : envelopeId;
   }
 
   /** The peer is gone from now on. */

@@ -45,7 +45,7 @@ function envelopeOf(core: SessionCore, message: OutgoingMessage, agreement: Agre
     to: core.to,
     seq: core.ledger.nextSeq,
     ack: core.ledger.ack,
-    streamId: message.streamId,
+    streamId: core.envelopeId(message.streamId),
     controlFlags: message.controlFlags,
     payload: payloadOf(message.payload),
   };
@@ -58,7 +58,7 @@ function openingEnvelope(core: SessionCore, message: OutgoingMessage, agreement:
     to: core.to,
     seq: core.ledger.nextSeq,
     ack: core.ledger.ack,
-    streamId: message.streamId,
+    streamId: core.envelopeId(message.streamId),
     controlFlags: message.controlFlags,
     serviceName: message.serviceName,
     procedureName: message.procedureName,
