@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { sendOrEnd } from '../router/callLifecycle.ts';
 import { createClient } from '../router/client.ts';
+import { CallEndedError } from '../router/errors.ts';
 import { Procedure } from '../router/procedures.ts';
 import { Ok } from '../router/result.ts';
 import { createServer } from '../router/server.ts';
@@ -419,6 +420,11 @@ describe.each(matrix)('flow control over $name', ({ transport, codec }) => {
     budget.changed(0, 1024 * 1024 - budget.heldBytes - 10_000);
     for (let n = 0; n < 5; n++) sendOrEnd(core, cancelMessage('7', { ok: false }));
     expect(core.isOpen).toBe(true);
+    for (let n = 0; n < 100; n++) {
+      core.confirm(core.nextSeq);
+      sendOrEnd(core, cancelMessage('7', { ok: false }));
+    }
+    expect(core.isOpen).toBe(true);
     for (let n = 0; n < 1_000; n++) sendOrEnd(core, cancelMessage('7', { ok: false }));
     expect(core.isOpen).toBe(false);
   });
@@ -460,6 +466,133 @@ describe.each(matrix)('flow control over $name', ({ transport, codec }) => {
     expect(await result).toMatchObject({ ok: true });
     await harness.advance(11_000);
     expect(budget.heldBytes).toBe(0);
+  });
+
+  describe('of the budget of all sessions', () => {
+    const MAX = 1024 * 1024;
+    const HALF = MAX / 2;
+    const OWN = 64 * 1024;
+    const unbounded = { budget: new BufferBudget(1e9) };
+
+    test('a session that keeps an init gets no more for what nobody reads', async () => {
+      const budget = new BufferBudget(MAX);
+      const { harness, stage, client } = await setup({ budget }, unbounded);
+      const calls = [client.flow.refuse.upload({ pad: 'x'.repeat(60_000) })];
+      await harness.settled();
+      for (let n = 0; n < 80; n++) {
+        const call = client.flow.impatient.upload({});
+        for (let i = 0; i < 15; i++) if (call.reqWritable.isWritable()) call.reqWritable.write({ i, text });
+        calls.push(call);
+        await harness.settled();
+      }
+      await harness.advance(11_000);
+      expect(budget.heldBytes).toBeGreaterThan(HALF - OWN);
+      expect(budget.heldBytes).toBeLessThan(HALF + OWN);
+      stage.readersMayRead.open();
+      const results = Promise.all(calls.map(({ finalize }) => finalize()));
+      await harness.settled();
+      await results;
+      await harness.advance(11_000);
+      expect(budget.heldBytes).toBe(0);
+    });
+
+    test('nor for what it says', async () => {
+      const budget = new BufferBudget(MAX);
+      const { harness, stage, client, clientTransport } = await setup(unbounded, { budget });
+      const unread = upTo(5).map(() => client.flow.loud.subscribe({ count: 15 }));
+      await harness.settled();
+      harness.link.setReachable(false);
+      closeAllConnections(clientTransport);
+      await harness.settled();
+      const calls = upTo(60).map(() => client.flow.refuse.upload({ pad: 'x'.repeat(50_000) }).finalize());
+      expect(budget.heldBytes).toBeGreaterThan(HALF - OWN);
+      expect(budget.heldBytes).toBeLessThan(HALF + OWN);
+      harness.link.setReachable(true);
+      clientTransport.endBackoff();
+      stage.readersMayRead.open();
+      for (const { resReadable } of unread) resReadable.break();
+      await harness.settled();
+      await Promise.all(calls);
+    });
+
+    test('what waits for the first answer is a part', async () => {
+      const budget = new BufferBudget(MAX);
+      const harness = await createHarness({ transport, codec });
+      opened.push(harness);
+      harness.link.setReachable(false);
+      const calls: Promise<unknown>[] = [];
+      const controller = new AbortController();
+      for (let n = 0; n < 40; n++) {
+        const client = createClient<ReturnType<Stage['services']>>(harness.client({ budget }, `client-${n}`));
+        const init = { pad: 'x'.repeat(20_000) };
+        for (let i = 0; i < 9; i++)
+          calls.push(client.flow.refuse.upload(init, { signal: controller.signal }).finalize());
+      }
+      expect(budget.heldBytes).toBeGreaterThan(HALF - OWN);
+      expect(budget.heldBytes).toBeLessThan(HALF + 2 * OWN);
+      controller.abort();
+      await Promise.all(calls);
+      expect(budget.heldBytes).toBe(0);
+    });
+
+    test('little is left: whoever heeds backpressure waits, and goes on when what is under way was confirmed', async () => {
+      const budget = new BufferBudget(16 * MAX);
+      const { harness, stage, client } = await setup({ budget, readableHighWaterBytes: 256 * 1024 });
+      budget.changed(0, 15 * MAX);
+      stage.readersMayRead.open();
+      const heard = client.flow.heedful.subscribe({ count: 10 * MANY }).resReadable.collect();
+      await harness.settled();
+      expect((await heard).filter(({ ok }) => ok)).toHaveLength(10 * MANY);
+      const { reqWritable, finalize } = client.flow.upload.upload({});
+      const written = reqWritable.writeAll(upTo(10 * MANY).map((i) => ({ i, text })));
+      await harness.settled();
+      await written;
+      const result = finalize();
+      await harness.settled();
+      expect(await result).toEqual(Ok({ count: 10 * MANY }));
+    });
+
+    test('is used up: a cancel with a long text is still a cancel', async () => {
+      const budget = new BufferBudget(MAX);
+      const { harness, stage, server, client, coreOf } = await setup({ budget }, unbounded);
+      const controller = new AbortController();
+      const held = client.flow.impatient.upload({});
+      for (let i = 0; i < 15; i++) held.reqWritable.write({ i, text });
+      const call = client.flow.impatient.upload({}, { signal: controller.signal });
+      const result = call.finalize();
+      await harness.settled();
+      budget.changed(0, MAX - budget.heldBytes);
+      const [, streamId = ''] = coreOf('server').openStreams;
+      coreOf('server').deliver(
+        { ...cancelMessage(streamId, text), id: '', from: '', to: '', seq: 0, ack: 0 },
+        2 * ITEM,
+      );
+      await harness.settled();
+      expect(server.openCalls).toBe(1);
+      controller.abort();
+      expect(await result).toMatchObject({ payload: { code: 'CANCEL', message: 'cancelled by client' } });
+      held.reqWritable.close();
+      stage.readersMayRead.open();
+      await harness.settled();
+    });
+
+    test('what a connection held is not a part any more when there is no connection', async () => {
+      const budget = new BufferBudget(MAX);
+      const { harness, client, clientTransport, coreOf } = await setup({ budget }, unbounded);
+      const sum = client.flow.add.rpc({ n: 1 });
+      await harness.settled();
+      await sum;
+      const core = coreOf('server');
+      const { sink } = core;
+      if (sink === undefined) throw new Error('expected a connection');
+      vi.spyOn(sink, 'bufferedBytes', 'get').mockReturnValue(100_000); // acknowledged, and not read
+      core.count();
+      expect(budget.heldBytes).toBeGreaterThan(99_999);
+      harness.link.setReachable(false);
+      closeAllConnections(clientTransport);
+      await harness.settled();
+      expect(budget.heldBytes).toBeLessThan(1_000);
+    });
   });
 
   test('what was written before the first answer is confirmed, whatever another stream has to wait for', async () => {
@@ -788,6 +921,23 @@ describe.each(matrix)('flow control over $name', ({ transport, codec }) => {
     // On River's wire an acknowledgement is a message, and the last one is never acknowledged.
     expect(budget.heldBytes).toBeGreaterThanOrEqual(0);
     expect(budget.heldBytes).toBeLessThan(ITEM);
+  });
+
+  test('a call that is given up before anybody heard of it had no progress, and its writer learns that it has ended', async () => {
+    const harness = await createHarness({ transport, codec });
+    opened.push(harness);
+    harness.link.setReachable(false);
+    const client = createClient<ReturnType<Stage['services']>>(harness.client({ sessionHighWaterBytes: ITEM }));
+    const controller = new AbortController();
+    const { reqWritable, finalize } = client.flow.upload.upload({}, { signal: controller.signal });
+    const reports: number[] = [];
+    const written = reqWritable.writeAll([{ i: 0, text }], { onConfirmed: (bytes) => reports.push(bytes) });
+    const refused = expect(written).rejects.toThrow(CallEndedError);
+    await harness.settled();
+    controller.abort();
+    await refused;
+    expect(await finalize()).toMatchObject({ ok: false, payload: { code: 'CANCEL' } });
+    expect(reports).toEqual([]);
   });
 
   test('costs calls of one message nothing', async () => {

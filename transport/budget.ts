@@ -35,14 +35,14 @@ export class BufferBudget {
     return Math.max(0, this.maxBytes * POOL - this.#held);
   }
 
-  /** The most that a session may hold which holds so much now. */
-  mostFor(held: number): number {
-    return held + this.#more(POOL, this.#fairBytes - held);
+  /** How much more a session may hold that holds so much now, in all. */
+  moreFor(held: number): number {
+    return this.#more(POOL, this.#fairBytes - held);
   }
 
-  /** The same where it wants to say that calls have ended. */
-  mostForEnds(held: number): number {
-    return held + this.#more(POOL_FOR_ENDS, this.#fairBytes - held);
+  /** How much more it may hold of what says that calls have ended. */
+  moreForEnds(held: number): number {
+    return this.#more(POOL_FOR_ENDS, this.#fairBytes - held);
   }
 
   #more(share: number, own: number): number {

@@ -56,7 +56,7 @@ export interface TransportOptions {
   maxStreamsPerSession?: number | undefined;
   /** Received messages after which an acknowledgement is sent without waiting for a heartbeat. Default 128. */
   ackAfterMessages?: number | undefined;
-  /** Received bytes after which an acknowledgement is sent without waiting for a heartbeat. Default 64 KiB. */
+  /** Received bytes after which an acknowledgement is sent without waiting for a heartbeat. Default 16 KiB. */
   ackAfterBytes?: number | undefined;
   extensions?: ExtensionOptions | undefined;
   /** The namespace of `@opentelemetry/api`; no spans without it. */
@@ -157,7 +157,7 @@ function settleCommon(options: TransportOptions): SettledTransportOptions {
     budget: options.budget ?? processBudget,
     maxStreamsPerSession: options.maxStreamsPerSession ?? 1_000,
     ackAfterMessages: options.ackAfterMessages ?? 128,
-    ackAfterBytes: options.ackAfterBytes ?? 64 * 1024,
+    ackAfterBytes: options.ackAfterBytes ?? 16 * 1024,
     extensions: {
       heartbeat: options.extensions?.heartbeat ?? true,
       deadline: options.extensions?.deadline ?? true,

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { StreamFlow } from '../../transport/session/streamFlow.ts';
+import { bytesKeptBy } from '../attacks/support/memory.ts';
 
 const receiver = { onMessage: () => undefined, onSessionEnd: () => undefined };
 const bytes = (length: number) => new Uint8Array(length);
@@ -78,6 +79,22 @@ describe('what a side may send', () => {
     for (const fn of one.next()?.onFramed ?? []) fn(7);
     expect(told).toEqual([7]);
   });
+});
+
+test('a stream on which one message always waits keeps nothing of those that have gone', async () => {
+  const one = flow({ limit: 1 });
+  one.take(74);
+  one.wait(bytes(10), 74);
+  const kept = await bytesKeptBy(() => {
+    for (let limit = 75; limit < 74 * 200_000; limit += 74) {
+      one.wait(bytes(10), 74);
+      one.allow(limit);
+      while (one.next() !== undefined);
+    }
+    return one;
+  });
+  expect(one.waitingCount).toBe(1);
+  expect(kept).toBeLessThan(200_000);
 });
 
 describe('what the peer may send', () => {

@@ -68,6 +68,7 @@ export class SessionConnected extends ReceivingHalf implements ConnectionReceive
     this.#cancelExpiry?.();
     this.#liveness.stop(this.core.env.wheel);
     this.core.sink = undefined;
+    this.core.count();
     this.connection.detach(this);
     this.#span?.end();
   }

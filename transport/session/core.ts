@@ -125,6 +125,7 @@ export class SessionCore extends SessionReception implements SessionPort {
       const { codec, maxMessageBytes } = this.env.options;
       this.outbox ??= new Outbox(codec, maxMessageBytes, this.from, this.to);
       this.outbox.push(message, (bytes) => this.assertRoom(message, bytes));
+      this.count();
       return 0;
     }
     // Every frame acknowledges; River needs a message for it.
@@ -160,7 +161,9 @@ export class SessionCore extends SessionReception implements SessionPort {
 
   /** Takes back what waits for the first answer. */
   unsend(streamId: string): boolean {
-    return this.outbox?.remove(streamId) ?? false;
+    const wasOpening = this.outbox?.remove(streamId) ?? false;
+    this.count();
+    return wasOpening;
   }
 
   /**
@@ -188,6 +191,7 @@ export class SessionCore extends SessionReception implements SessionPort {
         this.#failStream(message.streamId, error);
       }
     }
+    this.count();
   }
 
   #failStream(streamId: string, error: unknown): void {

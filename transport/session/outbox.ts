@@ -13,8 +13,10 @@ interface Waiting {
   payload: Uint8Array;
   /** At least what its frame will have. */
   bytes: number;
-  /** Who is told once it is framed, or not wanted any more. */
+  /** Who is told once it is framed. */
   onFramed: (() => void)[] | undefined;
+  /** Nobody wants it any more. */
+  isRemoved: boolean;
 }
 
 /** What was taken out, and what to do when it is framed. */
@@ -32,6 +34,9 @@ export class Outbox {
   readonly #maxMessageBytes: number;
   readonly #idUnits: number;
   #waiting: Waiting[] = [];
+  readonly #ofStream = new Map<string, Waiting[]>();
+  /** Of {@link #waiting}, what nobody wants any more. */
+  #removed = 0;
   #bytes = 0;
 
   /** @param from @param to the client ids that every envelope carries */
@@ -39,10 +44,6 @@ export class Outbox {
     this.#codec = codec;
     this.#maxMessageBytes = maxMessageBytes;
     this.#idUnits = from.length + to.length;
-  }
-
-  get length(): number {
-    return this.#waiting.length;
   }
 
   /** At least what the frames will have. */
@@ -60,7 +61,11 @@ export class Outbox {
     const bytes = this.#frameBytesAtMost(message, payload);
     if (bytes > this.#maxMessageBytes) throw new MessageTooLargeError(bytes, this.#maxMessageBytes);
     assertRoom(bytes);
-    this.#waiting.push({ message, payload, bytes, onFramed: undefined });
+    const waiting: Waiting = { message, payload, bytes, onFramed: undefined, isRemoved: false };
+    this.#waiting.push(waiting);
+    const others = this.#ofStream.get(message.streamId);
+    if (others === undefined) this.#ofStream.set(message.streamId, [waiting]);
+    else others.push(waiting);
     this.#bytes += bytes;
   }
 
@@ -72,9 +77,9 @@ export class Outbox {
     return payload.length + ENVELOPE_BYTES + BYTES_PER_UNIT * units;
   }
 
-  /** Calls `fn` once the last message of a stream is framed, or taken back. False if none of it is here. */
+  /** Calls `fn` once the last message of a stream is framed; never if it is taken back. False if none of it is here. */
   onceFramed(streamId: string, fn: () => void): boolean {
-    const last = this.#waiting.filter(({ message }) => message.streamId === streamId).at(-1);
+    const last = this.#ofStream.get(streamId)?.at(-1);
     if (last === undefined) return false;
     last.onFramed ??= [];
     last.onFramed.push(fn);
@@ -83,16 +88,24 @@ export class Outbox {
 
   /** Takes a stream's messages out. Returns true if its opening message was among them. */
   remove(streamId: string): boolean {
-    const removed = this.#waiting.filter(({ message }) => message.streamId === streamId);
-    this.#waiting = this.#waiting.filter(({ message }) => message.streamId !== streamId);
-    for (const { bytes } of removed) this.#bytes -= bytes;
-    for (const { onFramed } of removed) for (const fn of onFramed ?? []) fn();
+    const removed = this.#ofStream.get(streamId) ?? [];
+    this.#ofStream.delete(streamId);
+    for (const waiting of removed) {
+      this.#bytes -= waiting.bytes;
+      waiting.isRemoved = true;
+    }
+    this.#removed += removed.length;
+    // Not each time: whoever gives up a thousand calls would look at all messages of all of them.
+    if (this.#removed * 2 > this.#waiting.length) {
+      this.#waiting = this.#waiting.filter(({ isRemoved }) => !isRemoved);
+      this.#removed = 0;
+    }
     return removed.some(({ message }) => (message.controlFlags & ControlFlags.StreamOpen) !== 0);
   }
 
   /** Takes everything out, in order, as it was when it came. */
   drain(): Drained[] {
-    const waiting = this.#waiting;
+    const waiting = this.#waiting.filter(({ isRemoved }) => !isRemoved);
     this.clear();
     return waiting.map(({ message, payload, onFramed = [] }) => {
       const copy = this.#codec.fromBuffer(payload) as { payload?: unknown }; // our own encoding of {payload}
@@ -102,6 +115,8 @@ export class Outbox {
 
   clear(): void {
     this.#waiting = [];
+    this.#ofStream.clear();
+    this.#removed = 0;
     this.#bytes = 0;
   }
 }

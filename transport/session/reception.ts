@@ -71,7 +71,7 @@ export abstract class SessionReception extends SessionRoom {
   ): string | undefined {
     const cost = costOf(message.controlFlags, bytes);
     if (cost === 0) {
-      const pinned = pinnedBytes(message, bytes);
+      const pinned = isStreamCancel(message.controlFlags) ? 0 : pinnedBytes(message, bytes);
       if (pinned > 0) {
         // What answers a call of ours is not kept here for long.
         if (this.env.opener() !== undefined && this.#isTooMuch(pinned)) return this.#overflow(flow, receiver);
@@ -85,7 +85,7 @@ export abstract class SessionReception extends SessionRoom {
     // Without credit nothing else bounds it; with it, only where all sessions together hold too much. Where nothing is held
     // something must go through, but not what is much more than it seems.
     const isFirst = streams.heldBytes === 0 && held === cost;
-    if (!isFirst && streams.heldBytes + held > this.mostBytes) return this.#overflow(flow, receiver);
+    if (!isFirst && held > this.moreBeside(streams.heldBytes)) return this.#overflow(flow, receiver);
     streams.receive(flow, cost, held);
     message.cost = cost;
     this.#hand(receiver, message);
@@ -114,7 +114,7 @@ export abstract class SessionReception extends SessionRoom {
 
   /** More than all sessions together leave to this one. */
   #isTooMuch(bytes: number): boolean {
-    return this.counted + bytes > this.env.options.budget.mostFor(this.counted);
+    return bytes > this.env.options.budget.moreFor(this.counted);
   }
 
   #pin(streams: StreamTable, flow: StreamFlow, bytes: number): void {
@@ -124,7 +124,7 @@ export abstract class SessionReception extends SessionRoom {
 
   #handUnclaimed(message: IncomingMessage, bytes: number): void {
     const pinned = isStreamOpen(message.controlFlags) ? pinnedBytes(message, bytes) : 0;
-    if (this.#isTooMuch(pinned)) message.hasNoRoom = true;
+    if (pinned > 0 && this.#isTooMuch(pinned)) message.hasNoRoom = true;
     this.#handToOpener(message);
     const { streams } = this;
     const flow = streams?.get(message.streamId);

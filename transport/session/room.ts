@@ -76,16 +76,19 @@ export abstract class SessionRoom {
     this.countAs(buffered + bytes + MESSAGE_OVERHEAD_BYTES + (this.streams?.keptBytes ?? 0));
   }
 
-  /** What one session may hold: its own limit, or what all sessions together have left. */
-  protected get mostBytes(): number {
+  /**
+   * How much more this session may hold for its peer, or of it.
+   * @param held what it holds of that; what it holds in all is what the budget looks at
+   */
+  protected moreBeside(held: number): number {
     const { maxSessionBufferBytes, budget } = this.env.options;
-    return Math.min(maxSessionBufferBytes, budget.mostFor(this.counted));
+    return Math.min(maxSessionBufferBytes - held, budget.moreFor(this.counted));
   }
 
   /** That calls end must be said, however much was said before. */
-  get #mostForEnds(): number {
+  #moreForEnds(held: number): number {
     const { maxSessionBufferBytes, budget } = this.env.options;
-    return Math.min(maxSessionBufferBytes + CONTROL_RESERVE_BYTES, budget.mostForEnds(this.counted));
+    return Math.min(maxSessionBufferBytes + CONTROL_RESERVE_BYTES - held, budget.moreForEnds(this.counted));
   }
 
   /** A session must not end because somebody else holds too much. */
@@ -103,10 +106,14 @@ export abstract class SessionRoom {
    */
   confirm(ack: number): void {
     const { ledger } = this;
-    const before = ledger.unackedBytes;
+    const before = this.#unconfirmedBytes;
     if (!ledger.confirm(ack)) return;
-    this.#overdrawn = Math.max(0, this.#overdrawn - (before - ledger.unackedBytes));
+    this.#overdrawn = Math.max(0, this.#overdrawn - (before - this.#unconfirmedBytes));
     this.count();
+  }
+
+  get #unconfirmedBytes(): number {
+    return this.ledger.unackedBytes + this.ledger.unackedCount * MESSAGE_OVERHEAD_BYTES;
   }
 
   /** @throws {SessionBufferFullError} */
@@ -120,16 +127,16 @@ export abstract class SessionRoom {
       message.streamId === REHANDSHAKE_STREAM_ID ||
       (message.controlFlags & (ControlFlags.AckOnly | ControlFlags.StreamCancel)) !== 0 ||
       isCloseControl(message.controlFlags, message.payload);
-    const { maxSessionBufferBytes } = this.env.options;
-    const most = this.mostBytes;
-    const wanted = buffered + bytes;
-    const limit = isControl ? this.#mostForEnds : most;
-    if (wanted > limit) {
+    const more = isControl ? this.#moreForEnds(buffered) : this.moreBeside(buffered);
+    if (bytes > more) {
+      const wanted = buffered + bytes;
       if (isControl && this.#overdraw(wanted, bytes)) return;
+      const limit = buffered + more;
+      const { maxSessionBufferBytes } = this.env.options;
       const what = limit < maxSessionBufferBytes ? 'what the budget of all sessions leaves' : 'maxSessionBufferBytes';
       throw new SessionBufferFullError(`${wanted} unconfirmed bytes would exceed ${what} (${limit})`);
     }
-    if (!isControl && flow !== undefined) this.#assertMayWait(message, bytes, flow, most - buffered);
+    if (!isControl && flow !== undefined) this.#assertMayWait(message, bytes, flow, more);
   }
 
   /** @throws {SessionBufferFullError} */
@@ -158,7 +165,11 @@ export abstract class SessionRoom {
   }
 
   get #hasRoom(): boolean {
-    return this.#underWayBytes <= this.env.options.sessionHighWaterBytes;
+    const { sessionHighWaterBytes, budget } = this.env.options;
+    const underWay = this.#underWayBytes;
+    if (underWay > sessionHighWaterBytes) return false;
+    // Where little is left, no more than as much again: who waits goes on when what is under way was confirmed.
+    return underWay <= budget.freeBytes || underWay <= budget.moreFor(this.counted);
   }
 
   onceWriteReady(streamId: string, fn: () => void): CancelTimer {

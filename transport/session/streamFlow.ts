@@ -6,6 +6,9 @@ export const MESSAGE_COST = 64;
 /** The share of its lead that a half consumes before it is told of more. */
 const GRANT_SHARE = 0.5;
 
+/** What has gone is dropped once there is so much of it, so that a shift costs nothing on average. */
+const COMPACT_AT = 256;
+
 /** A message that waits for credit. */
 interface Waiting {
   readonly bytes: Uint8Array;
@@ -150,6 +153,10 @@ export class StreamFlow {
     this.#sent += first.cost;
     this.#waitingBytes -= first.bytes.length;
     if (this.#gone === waiting.length) this.discard();
+    else if (this.#gone >= COMPACT_AT && this.#gone * 2 >= waiting.length) {
+      waiting.splice(0, this.#gone);
+      this.#gone = 0;
+    }
     return first;
   }
 
