@@ -31,6 +31,36 @@ describe('a call', () => {
     expect(await client.math.types.rpc(value)).toEqual(Ok(value));
   });
 
+  test('hears of its end also where what is said of it has no room in a message', async () => {
+    const h = await createHarness({ transport: 'memory', codec: JsonCodec });
+    await using _ = h;
+    const text = 'x'.repeat(5_000);
+    const names = Array.from({ length: 20 }, (_, n) => `${'a_long_name_of_a_property'.repeat(10)}_${n}`);
+    const talkative = createServiceSchema().define({
+      throws: Procedure.rpc({
+        requestInit: Type.Object({}),
+        responseData: Type.Object({}),
+        handler: () => Promise.reject(new Error(text)),
+      }),
+      cancels: Procedure.rpc({
+        requestInit: Type.Object({}),
+        responseData: Type.Object({}),
+        handler: async ({ ctx }) => ctx.cancel(text),
+      }),
+      wants: Procedure.rpc({
+        requestInit: Type.Object(Object.fromEntries(names.map((name) => [name, Type.String()]))),
+        responseData: Type.Object({}),
+        handler: async () => Ok({}),
+      }),
+    });
+    createServer(h.server({ maxMessageBytes: 2_000 }), { talkative }, { exposeErrorMessages: true });
+    const { talkative: calls } = createClient<{ talkative: typeof talkative }>(h.client());
+    const ended = (code: string) => Err({ code, message: 'the error is too large to be sent, or cannot be encoded' });
+    expect(await calls.throws.rpc({})).toEqual(ended('UNCAUGHT_ERROR'));
+    expect(await calls.cancels.rpc({})).toEqual(ended('CANCEL'));
+    expect(await calls.wants.rpc({})).toEqual(ended('INVALID_REQUEST'));
+  });
+
   test('of an upload answers when it is finalized, however often', async () => {
     const { h, client } = await createPair();
     await using _ = h;

@@ -1,9 +1,10 @@
 import type { CancelTimer } from '../transport/clock.ts';
 import { SessionBufferFullError } from '../transport/errors.ts';
-import type { IncomingMessage, OutgoingMessage } from '../transport/message.ts';
+import { cancelMessage, type IncomingMessage, type OutgoingMessage } from '../transport/message.ts';
 import type { SessionEnd, SessionPort, StreamReceiver } from '../transport/stream.ts';
 import { NO_SPAN, type TracedSpan } from '../transport/telemetry.ts';
 import { CallError, type ErrorPayload } from './errors.ts';
+import { Err } from './result.ts';
 
 /** Where a call stands: each half closes once, and with the second of them, or with a cancel, the call has ended. */
 export type CallState = 'open' | 'request closed' | 'response closed' | 'ended';
@@ -99,16 +100,27 @@ export abstract class CallLifecycle implements StreamReceiver {
   }
 }
 
+const TOO_LARGE = 'the error is too large to be sent, or cannot be encoded';
+
+/** Ends a call with an error. Where that cannot be sent as it is, its code is: whoever waits for the call must hear of its end. */
+export function sendCancel(port: SessionPort, streamId: string, error: ErrorPayload): void {
+  const said = sendOrEnd(port, cancelMessage(streamId, Err(error)));
+  if (!said && error.message !== TOO_LARGE) sendCancel(port, streamId, { code: error.code, message: TOO_LARGE });
+}
+
 /**
  * Sends what cannot be left out: a close or a cancel. Where even their reserve is used up the session ends, and every call
  * on it is told; a call that is never answered would wait for ever.
+ * @returns false if it cannot be sent at all, because it is too large, or no codec carries it
  */
-export function sendOrEnd(port: SessionPort, message: OutgoingMessage): void {
-  if (!port.isOpen) return;
+export function sendOrEnd(port: SessionPort, message: OutgoingMessage): boolean {
+  if (!port.isOpen) return true;
   try {
     port.send(message);
+    return true;
   } catch (error) {
-    // Anything else is a codec that fails, or a session that is ending anyway.
     if (error instanceof SessionBufferFullError) port.overflow(`no room for the end of a call: ${error.message}`);
+    // Or a getter has ended the session.
+    return !port.isOpen;
   }
 }

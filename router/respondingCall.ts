@@ -1,13 +1,12 @@
 import type { Logger, LogLevel } from '../transport/log.ts';
-import { cancelMessage, type IncomingMessage } from '../transport/message.ts';
+import type { IncomingMessage } from '../transport/message.ts';
 import type { SharedPayload } from '../transport/sharedPayload.ts';
 import type { SessionPort } from '../transport/stream.ts';
 import type { Telemetry } from '../transport/telemetry.ts';
-import { CallLifecycle } from './callLifecycle.ts';
+import { CallLifecycle, sendCancel } from './callLifecycle.ts';
 import { type ErrorPayload, UNCAUGHT_ERROR_CODE } from './errors.ts';
 import type { LiveProcedure } from './openCall.ts';
 import { type AnyResult, bufferFull, isCancellation, judgeResponse, unsendable } from './response.ts';
-import { Err } from './result.ts';
 import type { SharedValue } from './sharedValue.ts';
 
 /** What saying something needs of the server. */
@@ -37,7 +36,7 @@ export abstract class RespondingCall extends CallLifecycle {
   /** Ends the call from this side: the client gets `error` with the cancel flag. */
   cancel(error: ErrorPayload): void {
     if (this.hasEnded) return;
-    this.sendControl(cancelMessage(this.streamId, Err(error)));
+    sendCancel(this.port, this.streamId, error);
     this.finish(error);
   }
 

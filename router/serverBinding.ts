@@ -1,20 +1,13 @@
 import type { LogFields, Logger, LogLevel } from '../transport/log.ts';
-import {
-  type CallKey,
-  cancelMessage,
-  type IncomingMessage,
-  isStreamCancel,
-  isStreamOpen,
-} from '../transport/message.ts';
+import { type CallKey, type IncomingMessage, isStreamCancel, isStreamOpen } from '../transport/message.ts';
 import type { ServerTransport } from '../transport/server.ts';
 import type { SessionPort, StreamOpener } from '../transport/stream.ts';
 import type { Telemetry } from '../transport/telemetry.ts';
-import { sendOrEnd } from './callLifecycle.ts';
+import { sendCancel } from './callLifecycle.ts';
 import { CANCEL_CODE, type ErrorPayload, INVALID_REQUEST_CODE, UNCAUGHT_ERROR_CODE } from './errors.ts';
 import { type KeyedCalls, outcomeUnknown } from './keyedCalls.ts';
 import { type LiveProcedure, MAX_STREAM_ID_LENGTH, type Opening, openCall, type Routes } from './openCall.ts';
 import { bufferFull } from './response.ts';
-import { Err } from './result.ts';
 import { type CallHost, ServerCall } from './serverCall.ts';
 import { Tombstones } from './tombstones.ts';
 
@@ -47,10 +40,6 @@ class Refusal implements StreamOpener {
   }
 
   onSessionEnded(): void {}
-}
-
-function sendCancel(port: SessionPort, streamId: string, error: ErrorPayload): void {
-  sendOrEnd(port, cancelMessage(streamId, Err(error)));
 }
 
 /** One transport of a server: makes calls of messages that no open stream waits for. */

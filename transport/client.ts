@@ -219,6 +219,7 @@ export abstract class ClientTransport extends Transport<SettledClientOptions> {
     const next = connectingToNoConnection(session);
     if (!isFatal) return this.#tryAgain(next, error);
     this.install(next);
+    this.#intentOf(next.to).wanted = false;
     this.#giveUp(next, { code: 'retries_exceeded', message: 'the dial failed for good' }, error);
   };
 
@@ -251,10 +252,9 @@ export abstract class ClientTransport extends Transport<SettledClientOptions> {
     return message;
   }
 
-  /** Nothing is dialled again by itself. */
+  /** Nothing is dialled again by itself; but who hears of the reason may have connected again already. */
   #giveUp(session: Session, end: SessionEnd, error: unknown): void {
     this.log('error', end.message, { sessionId: session.id, connectedTo: session.to, error });
-    this.#intentOf(session.to).wanted = false;
     this.endSession(session, end);
   }
 
@@ -297,9 +297,10 @@ export abstract class ClientTransport extends Transport<SettledClientOptions> {
   /** Only a mismatch is worth another dial, with a new session; everything else is fatal. */
   #refused(session: SessionHandshaking, code: string, reason: string): void {
     const message = `handshake failed: ${reason}`;
+    const isMismatch = code === HandshakeCode.SessionStateMismatch;
+    if (!isMismatch) this.#intentOf(session.to).refused();
     this.protocolError({ type: ProtocolError.HandshakeFailed, code, message, sessionId: session.id, peer: session.to });
-    if (code === HandshakeCode.SessionStateMismatch)
-      return this.endSession(session, { code: 'state_mismatch', message });
+    if (isMismatch) return this.endSession(session, { code: 'state_mismatch', message });
     this.#giveUp(session, { code: 'handshake_rejected', message }, undefined);
   }
 

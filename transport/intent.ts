@@ -49,6 +49,12 @@ export class Intent {
     this.#nextDialAt = this.#clock.now() + this.#budget.fail();
   }
 
+  /** The server wants nothing of this client. Who connects again all the same, and is refused again, is not let dial in a loop. */
+  refused(): void {
+    this.wanted = false;
+    this.failed();
+  }
+
   /** A handshake succeeded; whether the connection holds is another question. */
   connected(): void {
     this.#hasHeld = false;

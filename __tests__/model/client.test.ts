@@ -98,7 +98,9 @@ class Model {
         return this.state === 'Handshaking' ? this.#end('state_mismatch') : [];
       case 'rejected':
       case 'garbage':
-        return this.state === 'Handshaking' ? this.#giveUp('handshake_rejected') : [];
+        if (this.state !== 'Handshaking') return [];
+        this.#mustWait = true;
+        return this.#giveUp('handshake_rejected');
       case 'handshake times out':
         return this.state === 'Handshaking' ? this.#fail() : [];
       case 'connection closes':

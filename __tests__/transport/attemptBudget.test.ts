@@ -40,6 +40,25 @@ describe.each(matrix)('a client with a budget of attempts over $name', ({ transp
     return { errors, ends };
   }
 
+  test.each(['protocolError', 'sessionStatus'] as const)(
+    'that is used up begins anew for whoever connects when they hear of it (%s)',
+    async (event) => {
+      await using harness = await createHarness({ transport, codec });
+      const client = harness.client({ attemptBudgetCapacity: 2 });
+      harness.server();
+      harness.link.setReachable(false);
+      const again = () => {
+        harness.link.setReachable(true);
+        client.connect('SERVER');
+      };
+      if (event === 'protocolError') client.addEventListener(event, again);
+      else client.addEventListener(event, ({ status }) => (status === 'closed' ? again() : undefined));
+      client.connect('SERVER');
+      await harness.advance(60_000);
+      expect(client.findSession('SERVER')?.isConnected).toBe(true);
+    },
+  );
+
   test('that is used up by refusals is said to be with the last of them, and nothing is dialled again', async () => {
     await using harness = await createHarness({ transport, codec });
     harness.server({ maxSessions: 1 });

@@ -264,6 +264,28 @@ describe.each(matrix)('the handshake of a client over $name', ({ transport, code
     },
   );
 
+  test.each(['protocolError', 'sessionStatus'] as const)(
+    'refused is begun anew by whoever connects when they hear of it (%s), after waits that grow',
+    async (event) => {
+      await using set = await setup({ baseIntervalMs: 1_000 });
+      const again = () => set.client.connect('SERVER');
+      if (event === 'protocolError') set.client.addEventListener(event, again);
+      else set.client.addEventListener(event, ({ status }) => (status === 'closed' ? again() : undefined));
+      set.client.connect('SERVER');
+      for (const waitMs of [1_000, 2_000, 4_000]) {
+        const { length } = set.server.peers;
+        const peer = await set.server.accepted();
+        await peer.next();
+        peer.send(refusal({ ok: false, code: 'REJECTED_BY_CUSTOM_HANDLER', reason: 'because' }));
+        await peer.closed();
+        await set.harness.advance(waitMs - 1);
+        expect(set.server.peers).toHaveLength(Math.max(1, length));
+        await set.harness.advance(1);
+        expect(set.server.peers).toHaveLength(Math.max(1, length) + 1);
+      }
+    },
+  );
+
   test('that the server closes without a word is tried again with the same session', async () => {
     await using set = await setup();
     set.client.connect('SERVER');
