@@ -8,6 +8,7 @@ import { adopt, judgeMetadata, type MetadataVerdict } from './validation.ts';
 export interface ExpiringTransport {
   /** How metadata are judged now. */
   handshake(): ServerHandshake | undefined;
+  now(): number;
   wallNow(): number;
   log(level: LogLevel, message: string, fields: LogFields): void;
   /** Goes on with a session, unless it has moved on meanwhile. */
@@ -16,17 +17,36 @@ export interface ExpiringTransport {
   expire(session: SessionConnected, message: string): void;
 }
 
+/** No handshake is judged for so long. */
+const LONGEST_JUDGING_MS = 10 * 60_000;
+
 /** Asks clients for fresh metadata before their credential ends, and judges what they answer. */
 export class Rehandshakes {
   readonly #transport: ExpiringTransport;
+  /** When the application asked for fresh metadata of a client, the latest last. */
+  readonly #requests = new Map<string, number>();
 
   constructor(transport: ExpiringTransport) {
     this.#transport = transport;
   }
 
+  /** The application wants fresh metadata of a client, also where one of its handshakes is just being judged. */
+  requested(clientId: string): void {
+    const now = this.#transport.now();
+    this.#requests.delete(clientId);
+    this.#requests.set(clientId, now);
+    for (const [other, at] of this.#requests) {
+      if (now - at < LONGEST_JUDGING_MS) return;
+      this.#requests.delete(other);
+    }
+  }
+
+  wasRequestedSince(clientId: string, time = Number.NEGATIVE_INFINITY): boolean {
+    return (this.#requests.get(clientId) ?? Number.NEGATIVE_INFINITY) >= time;
+  }
+
   readonly ask = (session: SessionConnected): void => {
-    session.awaitRehandshake();
-    session.core.send(rehandshakeRequest());
+    if (session.awaitRehandshake()) session.core.send(rehandshakeRequest());
   };
 
   /** None came. */
@@ -47,7 +67,7 @@ export class Rehandshakes {
     const peer = (): HandshakePeer => ({ reason: 'rehandshake', ...session.connection.info });
     const wallNow = () => transport.wallNow();
     judgeMetadata(transport.handshake(), payload.metadata, core.metadata, core.to, peer, wallNow, (verdict) => {
-      if (verdict.kind === 'failed')
+      if (verdict.kind !== 'accepted' && verdict.error !== undefined)
         transport.log('error', 'a handshake validator failed', { sessionId: core.id, error: verdict.error });
       // A reconnect meanwhile brought metadata of its own, newer than this: whoever has moved on is not judged.
       transport.post(session, () => this.#judged(session, verdict));
@@ -56,12 +76,15 @@ export class Rehandshakes {
 
   #judged(session: SessionConnected, verdict: MetadataVerdict): void {
     const { core } = session;
-    if (verdict.kind !== 'accepted') return this.#transport.expire(session, `re-handshake refused: ${verdict.reason}`);
+    const isAskedAgain = session.endJudging();
+    if (verdict.kind === 'failed') return session.askAgainSoon();
+    if (verdict.kind === 'refused') return this.#transport.expire(session, `re-handshake refused: ${verdict.reason}`);
     if (verdict.credentials.principal !== core.principal) {
       return this.#transport.expire(session, 're-handshake refused: it speaks for somebody else');
     }
     adopt(core, verdict.credentials);
     session.watchExpiry();
+    if (isAskedAgain) this.ask(session);
   }
 }
 

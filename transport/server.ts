@@ -63,6 +63,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     });
     const rehandshakes = new Rehandshakes({
       handshake: () => this.#handshake,
+      now: () => this.clock.now(),
       wallNow: this.#wallNow,
       log: (level, message, fields) => this.log(level, message, fields),
       post: (session, fn) => queue.post(session, fn, undefined),
@@ -119,9 +120,13 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     };
   }
 
-  /** Asks a client for fresh handshake metadata; its session ends if none that is valid comes in time. */
+  /**
+   * Asks a client for fresh handshake metadata; its session ends if none that is valid comes in time. Where a handshake of that client
+   * is being judged, it is asked again after that.
+   */
   requestRehandshake(clientId: string): void {
     this.queue.run(() => {
+      this.#rehandshakes.requested(clientId);
       for (const session of this.#sessionsOf(clientId))
         if (session.state === 'Connected') this.#rehandshakes.ask(session);
     });
@@ -209,7 +214,7 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     const peer = (): HandshakePeer => ({ reason, ...pending.connection.info });
     judgeMetadata(this.#handshake, request.metadata, same?.metadata, message.from, peer, this.#wallNow, (verdict) => {
       // The time may be over while the validator was thinking: post drops what is consumed.
-      if (verdict.kind === 'failed')
+      if (verdict.kind !== 'accepted' && verdict.error !== undefined)
         this.log('error', 'a handshake validator failed', { connectedTo: message.from, error: verdict.error });
       this.queue.post(pending, () => this.#judged(asked, verdict), undefined);
     });
@@ -219,6 +224,8 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     const { pending, codec, message } = asked;
     if (pending.connection.isEnded) return this.#dropPending(pending, PEER_LEFT);
     if (verdict.kind === 'accepted') return this.#decide(asked, verdict.credentials);
+    // No answer is what a client tries again after, with the session that it has.
+    if (verdict.kind === 'failed') return this.#dropPending(pending, verdict.reason);
     this.#pending.reject(pending, codec, message.from, verdict.code, verdict.reason);
   }
 
@@ -283,7 +290,15 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     if (extensions?.resume !== undefined) core.resumeToken = request.extensions?.resume?.token;
     adopt(core, credentials);
     this.#index.add(core);
-    this.install(waitingToConnected(pending, core, answer), true);
+    const { requestArrivedAt } = pending;
+    this.#attach(waitingToConnected(pending, core, answer), requestArrivedAt, true);
+  }
+
+  #attach(session: SessionConnected, requestArrivedAt: number | undefined, isNew = false): void {
+    this.install(session, isNew);
+    // The verdict may be older than the wish for a new one.
+    if (this.#rehandshakes.wasRequestedSince(session.to, requestArrivedAt))
+      this.queue.post(session, this.#rehandshakes.ask, undefined);
   }
 
   #replace(old: Session): void {
@@ -299,12 +314,14 @@ export abstract class ServerTransport extends Transport<SettledServerOptions> {
     if (answer === undefined) return;
     // The client counts from the request that was answered. Without `resume` it does not say whether any was.
     const wasAnswered = request.extensions?.resume?.everConnected ?? core.ledger.ack > 0;
-    if (!wasAnswered && pending.requestArrivedAt !== undefined) core.zero = pending.requestArrivedAt;
+    const { requestArrivedAt } = pending;
+    if (!wasAnswered && requestArrivedAt !== undefined) core.zero = requestArrivedAt;
     core.confirm(request.expectedSessionState.nextExpectedSeq);
     adopt(core, credentials);
-    if (session.state === 'Connected') this.install(waitingAndConnectedToConnected(pending, session, answer));
+    if (session.state === 'Connected')
+      this.#attach(waitingAndConnectedToConnected(pending, session, answer), requestArrivedAt);
     else if (session.state === 'NoConnection')
-      this.install(waitingAndNoConnectionToConnected(pending, session, answer));
+      this.#attach(waitingAndNoConnectionToConnected(pending, session, answer), requestArrivedAt);
     core.wakeWriters();
   }
 

@@ -17,20 +17,23 @@ export function adopt(core: SessionCore, credentials: Credentials): void {
   core.expiresAt = credentials.expiresAt;
 }
 
-/** How the application judged the metadata of a handshake. `failed` is the application's own fault. */
+/** How the application judged the metadata of a handshake. */
 export type MetadataVerdict =
   | { kind: 'accepted'; credentials: Credentials }
-  | { kind: 'refused'; code: string; reason: string }
-  | { kind: 'failed'; code: string; reason: string; error: unknown };
+  /** `error` where it is the application's own fault. */
+  | { kind: 'refused'; code: string; reason: string; error?: unknown }
+  /** It could not judge: what it asked may be back later, and says nothing about who wants to be let in. */
+  | { kind: 'failed'; reason: string; error: unknown };
+
+// What went wrong inside is the application's business; the peer hears only that it did not work.
+const NOT_VALIDATED = 'the handshake could not be validated';
 
 function failed(error: unknown): MetadataVerdict {
-  // What went wrong inside is the application's business; the peer hears only that it did not work.
-  return {
-    kind: 'failed',
-    code: HandshakeCode.RejectedByCustomHandler,
-    reason: 'the handshake could not be validated',
-    error,
-  };
+  return { kind: 'failed', reason: NOT_VALIDATED, error };
+}
+
+function wrong(error: unknown): MetadataVerdict {
+  return { kind: 'refused', code: HandshakeCode.RejectedByCustomHandler, reason: NOT_VALIDATED, error };
 }
 
 function expiryOf(value: Date | number | undefined): number | undefined {
@@ -52,7 +55,7 @@ function principalOf({ principal }: ServerHandshake, metadata: object): string |
 function accept(handshake: ServerHandshake, value: unknown, now: number): MetadataVerdict {
   if (isRejectionCode(value)) return { kind: 'refused', code: value, reason: 'rejected by handshake handler' };
   if (typeof value !== 'object' || value === null) {
-    return failed(
+    return wrong(
       new TypeError(`validate: expected an object or a rejection code, got ${value === null ? 'null' : typeof value}`),
     );
   }
@@ -63,7 +66,7 @@ function accept(handshake: ServerHandshake, value: unknown, now: number): Metada
     }
     return { kind: 'accepted', credentials: { metadata: value, principal: principalOf(handshake, value), expiresAt } };
   } catch (error) {
-    return failed(error);
+    return wrong(error);
   }
 }
 

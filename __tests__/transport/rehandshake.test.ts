@@ -284,11 +284,6 @@ describe.each(matrix)('a re-handshake over $name', ({ transport, codec }) => {
 
   test.each([
     { what: 'a refused credential', answer: { user: 'alice', n: 2 }, verdict: () => 'REJECTED_BY_CUSTOM_HANDLER' },
-    {
-      what: 'a validator that throws',
-      answer: { user: 'alice', n: 2 },
-      verdict: () => Promise.reject(new Error('down')),
-    },
     { what: 'metadata of the wrong shape', answer: 'malformed', verdict: () => ({ user: 'alice', n: 2 }) },
     { what: 'another principal', answer: { user: 'mallory', n: 2 }, verdict: (metadata: unknown) => metadata },
   ])('that brings $what ends the session', async ({ answer, verdict }) => {
@@ -301,6 +296,76 @@ describe.each(matrix)('a re-handshake over $name', ({ transport, codec }) => {
     await set.harness.settled();
     expect(set.events.ends).toEqual(['expired']);
     expect(set.events.lines).toContain('error handshake_failed REJECTED_BY_CUSTOM_HANDLER');
+  });
+
+  test('whose validator fails is tried again, until the credential ends or the time is over', async () => {
+    for (const outageMs of [3_000, 60_000]) {
+      await using set = await setup();
+      await set.harness.settled();
+      const isDown = () => set.harness.clock.now() - set.startedAt < outageMs;
+      set.validate = (metadata) => (isDown() ? Promise.reject(new Error('down')) : metadata);
+      set.server.requestRehandshake('client-1');
+      await set.harness.advance(HANDSHAKE_MS + 100);
+      if (outageMs > HANDSHAKE_MS) {
+        expect(set.events.ends).toEqual(['expired']);
+      } else {
+        expect(set.events.ends).toEqual([]);
+        expect(set.session?.core.metadata).toMatchObject({ n: set.asked.length });
+        expect(set.asked.length).toBeGreaterThan(2);
+        const { length } = set.asked;
+        await set.harness.advance(60_000);
+        expect(set.asked).toHaveLength(length);
+      }
+    }
+  });
+
+  test('that is asked for while an answer is being judged is asked for again after that, and once', async () => {
+    await using set = await setup();
+    await set.harness.settled();
+    const verdicts: (() => void)[] = [];
+    set.validate = (metadata) => new Promise((resolve) => verdicts.push(() => resolve(metadata)));
+    set.server.requestRehandshake('client-1');
+    await set.harness.settled();
+    // What is known from now on, the first verdict may not know.
+    set.server.requestRehandshake('client-1');
+    set.server.requestRehandshake('client-1');
+    await set.harness.settled();
+    expect(verdicts).toHaveLength(1);
+    verdicts[0]?.();
+    await set.harness.settled();
+    expect(verdicts).toHaveLength(2);
+    verdicts[1]?.();
+    await set.harness.advance(60_000);
+    expect(verdicts).toHaveLength(2);
+    expect(set.session?.core.metadata).toMatchObject({ n: 3 });
+    expect(set.events.ends).toEqual([]);
+  });
+
+  test('that is asked for while a handshake is being judged is asked for after that', async () => {
+    await using set = await setup();
+    set.harness.holdsHandshakes = true;
+    const verdicts: (() => void)[] = [];
+    set.validate = (metadata) => new Promise((resolve) => verdicts.push(() => resolve(metadata)));
+    await set.harness.settled();
+    for (const handshakes of [1, 3]) {
+      expect(verdicts).toHaveLength(handshakes);
+      set.server.requestRehandshake('client-1');
+      verdicts[handshakes - 1]?.();
+      await set.harness.settled();
+      expect(verdicts).toHaveLength(handshakes + 1);
+      verdicts[handshakes]?.();
+      await set.harness.settled();
+      closeAllConnections(set.client);
+      await set.harness.settled();
+      set.client.endBackoff();
+      await set.harness.settled();
+    }
+    // Nobody has asked since: a handshake is enough.
+    expect(verdicts).toHaveLength(5);
+    verdicts[4]?.();
+    await set.harness.advance(60_000);
+    expect(verdicts).toHaveLength(5);
+    expect(set.events.ends).toEqual([]);
   });
 
   test.each([

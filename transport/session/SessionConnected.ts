@@ -13,6 +13,9 @@ import type { VerdictQueue } from './verdictQueue.ts';
 /** River's clients give up after two of their own seconds without a beat. */
 const RIVER_BEAT_MS = 1_000;
 
+/** After a validator failed its client is asked again: what it needs may be back. */
+const ASK_AGAIN_MS = 1_000;
+
 /** A connection carries the session: messages flow. Sending and receiving are its base classes; this is its life. */
 export class SessionConnected extends ReceivingHalf implements ConnectionReceiver, LivenessHooks {
   readonly state = SessionState.Connected;
@@ -21,7 +24,9 @@ export class SessionConnected extends ReceivingHalf implements ConnectionReceive
   #span: TracedSpan | undefined;
   readonly #liveness: Liveness;
   #cancelExpiry: (() => void) | undefined;
-  #awaitsRehandshake = false;
+  #rehandshake: 'none' | 'asked' | 'judged' | 'judged and asked again' = 'none';
+  /** On our clock, while a re-handshake is not done. */
+  #rehandshakeDeadline: number | undefined;
 
   /** @param answer to the handshake that made the connection this session's; the first thing written on it */
   constructor(core: SessionCore, connection: Connection, role: Role, answer?: Uint8Array) {
@@ -115,7 +120,7 @@ export class SessionConnected extends ReceivingHalf implements ConnectionReceive
    */
   watchExpiry(): void {
     this.#cancelExpiry?.();
-    this.#awaitsRehandshake = false;
+    this.#rehandshakeDeadline = undefined;
     const { core } = this;
     if (core.expiresAt === undefined) return;
     const { clock, options, wheel, owner } = core.env;
@@ -124,22 +129,44 @@ export class SessionConnected extends ReceivingHalf implements ConnectionReceive
     this.#cancelExpiry = wheel.after(inMs, () => owner.onExpiryNear(this.handle));
   }
 
-  /** Server: an answer to a re-handshake came. False if none was asked for, or another one is being judged. */
+  /** Server: a client answered a re-handshake. False if none was asked for, or another answer is being judged. */
   takeRehandshake(): boolean {
-    const isAwaited = this.#awaitsRehandshake;
-    this.#awaitsRehandshake = false;
-    return isAwaited;
+    if (this.#rehandshake !== 'asked') return false;
+    this.#rehandshake = 'judged';
+    return true;
   }
 
-  /** Server: a re-handshake was asked for; bounds the wait for its answer by the credential's end. */
-  awaitRehandshake(): void {
+  /** Server: the answer was judged. True if fresh metadata were asked for again meanwhile: it was judged by what was known before. */
+  endJudging(): boolean {
+    const isAskedAgain = this.#rehandshake === 'judged and asked again';
+    this.#rehandshake = 'none';
+    return isAskedAgain;
+  }
+
+  /**
+   * Server: fresh metadata are wanted; bounds the wait for them by the credential's end.
+   * @returns false if the client need not be asked now: it was and has not answered, or what it answered is being judged
+   */
+  awaitRehandshake(): boolean {
+    if (this.#rehandshake !== 'none') {
+      if (this.#rehandshake === 'judged') this.#rehandshake = 'judged and asked again';
+      return false;
+    }
+    this.#rehandshake = 'asked';
     this.#cancelExpiry?.();
-    this.#awaitsRehandshake = true;
     const { core } = this;
     const { clock, options, owner } = core.env;
     const untilExpiry = core.expiresAt === undefined ? options.handshakeTimeoutMs : core.expiresAt - clock.wallNow();
-    const inMs = Math.min(options.handshakeTimeoutMs, untilExpiry);
+    this.#rehandshakeDeadline ??= clock.now() + Math.min(options.handshakeTimeoutMs, untilExpiry);
+    const inMs = Math.max(0, this.#rehandshakeDeadline - clock.now());
     this.#cancelExpiry = verdictAfter(core.env, inMs, () => owner.onRehandshakeOverdue(this.handle));
+    return true;
+  }
+
+  /** Server: nobody could judge the answer; the wait for another one goes on. */
+  askAgainSoon(): void {
+    const { wheel, owner } = this.core.env;
+    this.own(wheel.after(ASK_AGAIN_MS, () => owner.onExpiryNear(this.handle)));
   }
 
   protected onEnd(): void {
