@@ -356,13 +356,14 @@ describe.each(matrix)('a re-handshake over $name', ({ transport, codec }) => {
       verdicts[handshakes]?.();
       await set.harness.settled();
       closeAllConnections(set.client);
-      await set.harness.settled();
+      await set.harness.advance(1);
       set.client.endBackoff();
       await set.harness.settled();
     }
     // Nobody has asked since: a handshake is enough.
     expect(verdicts).toHaveLength(5);
     verdicts[4]?.();
+    await set.harness.settled();
     await set.harness.advance(60_000);
     expect(verdicts).toHaveLength(5);
     expect(set.events.ends).toEqual([]);
