@@ -100,7 +100,9 @@ export function connect<Services extends Record<string, { readonly procedures: o
 ): ConnectedClient<Services> {
   const { auth, clientId, serverId = 'SERVER', eagerlyConnect, connectOnInvoke, ...transportOptions } = options;
   const address = checkedUrl(url);
-  const transport = new WebSocketClientTransport(() => openWebSocket(address), clientId, transportOptions);
+  // Otherwise `ws` collects 100 MiB of a message before anybody looks at it.
+  const dial = () => openWebSocket(address, { maxPayload: transport.options.maxMessageBytes });
+  const transport: WebSocketClientTransport = new WebSocketClientTransport(dial, clientId, transportOptions);
   const state = new StatusOf(transport);
   const construct = typeof auth === 'function' ? auth : () => auth;
   const handshakeOptions = auth === undefined ? undefined : createClientHandshakeOptions(construct as () => unknown); // a function of ours or theirs

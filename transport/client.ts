@@ -33,6 +33,8 @@ export abstract class ClientTransport extends Transport<SettledClientOptions> {
   readonly #intents = new Map<string, Intent>();
   readonly #environment: SessionEnvironment;
   #handshake: ClientHandshake | undefined;
+  /** Sessions whose server wants fresh metadata that are being made. */
+  readonly #answering = new WeakMap<SessionCore, 'asked' | 'asked again'>();
 
   /** @param clientId our id; by default a random one */
   constructor(clientId: string | undefined, options: ClientTransportOptions = {}) {
@@ -158,15 +160,25 @@ export abstract class ClientTransport extends Transport<SettledClientOptions> {
 
   protected override onRehandshakeMessage(session: SessionConnected, message: IncomingMessage): void {
     const { core } = session;
-    const answer = (metadata: unknown) => {
-      // The session may have moved on, or ended, while the metadata was being made: the core knows.
-      if (core.isOpen) core.send(rehandshakeResponse(metadata));
-    };
-    const fail = (error: unknown) =>
-      this.log('error', 'could not make metadata for a re-handshake', { sessionId: core.id, error });
     if (!isRehandshakeRequest(message.payload))
       return this.log('warn', 'ignored an unknown re-handshake message', { sessionId: core.id });
-    void new Promise((resolve) => resolve(this.#handshake?.construct())).then(answer).catch(fail);
+    if (this.#answering.has(core)) this.#answering.set(core, 'asked again');
+    else void this.#answerRehandshake(core);
+  }
+
+  /** Makes metadata once at a time, however often it is asked for. */
+  async #answerRehandshake(core: SessionCore): Promise<void> {
+    this.#answering.set(core, 'asked');
+    try {
+      const metadata = await this.#handshake?.construct();
+      // The session may have moved on, or ended, while the metadata was being made: the core knows.
+      if (core.isOpen) core.send(rehandshakeResponse(metadata));
+    } catch (error) {
+      this.log('error', 'could not make metadata for a re-handshake', { sessionId: core.id, error });
+    }
+    const isAskedAgain = this.#answering.get(core) === 'asked again';
+    this.#answering.delete(core);
+    if (isAskedAgain && core.isOpen) void this.#answerRehandshake(core);
   }
 
   #intentOf(to: string): Intent {

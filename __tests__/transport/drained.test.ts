@@ -77,4 +77,16 @@ describe('what a connection holds', () => {
     state.receive(encodeCompactFrame(1_000, 0, FrameFlags.WantReply, []));
     expect(connection.sent.map((frame) => CompactFrameReader.open(JsonCodec, frame))).toMatchObject([{ ack: 1_000 }]);
   });
+
+  test('is added to by few answers to beats while the peer does not read', () => {
+    const { core, connection, state } = setup();
+    const beat = () => state.receive(encodeCompactFrame(0, core.ledger.nextSeq, FrameFlags.WantReply, []));
+    connection.isStuck = true;
+    for (let n = 0; n < 1_000; n++) beat();
+    expect(connection.sent).toHaveLength(16);
+    connection.isStuck = false;
+    connection.held = 0;
+    beat();
+    expect(connection.sent).toHaveLength(17);
+  });
 });

@@ -3,7 +3,13 @@ import { FrameFlags } from '../compactLayout.ts';
 import { CompactFrameReader } from '../compactReader.ts';
 import type { Connection } from '../connection.ts';
 import { LedgerError } from '../errors.ts';
-import { type IncomingMessage, isAckOnly, REHANDSHAKE_STREAM_ID, type TransportMessage } from '../message.ts';
+import {
+  type IncomingMessage,
+  isAckOnly,
+  isStreamOpen,
+  REHANDSHAKE_STREAM_ID,
+  type TransportMessage,
+} from '../message.ts';
 import { decodeFrame, MalformedFrame } from '../wire.ts';
 import type { SessionCore } from './core.ts';
 import { SendingHalf } from './SendingHalf.ts';
@@ -11,6 +17,9 @@ import type { SessionConnected } from './SessionConnected.ts';
 
 /** After so many messages of one frame what they caused leaves, though more of the frame follows. */
 const ANSWERS_AT_ONCE = 32;
+
+/** Beats are seconds apart: who has not read so many answers for so long does not live by the next one. */
+const MOST_UNREAD_ANSWERS = 16;
 
 /** Who beats. */
 export type Role = 'client' | 'server';
@@ -25,6 +34,8 @@ export abstract class ReceivingHalf extends SendingHalf {
   #heardAck = 0;
   /** A frame came since liveness asked last. It asks, rather than being told: its object need not be touched for each frame. */
   #heard = false;
+  /** To beats, since the connection was last seen to hold nothing. */
+  #unreadAnswers = 0;
   /** Client: the connection has held for long enough to be believed in with the next frame. */
   protected isOnProbation = false;
 
@@ -131,7 +142,14 @@ export abstract class ReceivingHalf extends SendingHalf {
     this.#heardAck = reader.ack;
     core.wakeWriters();
     this.#acknowledgeIfDue(core);
-    if ((reader.flags & FrameFlags.WantReply) !== 0 && this.role === 'client') this.acknowledge();
+    if ((reader.flags & FrameFlags.WantReply) !== 0 && this.role === 'client') this.#answerBeat();
+  }
+
+  /** At once; but no more than a few to a peer that beats and reads no answer. */
+  #answerBeat(): void {
+    if (this.bufferedBytes === 0) this.#unreadAnswers = 0;
+    this.#unreadAnswers += 1;
+    if (this.#unreadAnswers <= MOST_UNREAD_ANSWERS) this.acknowledge();
   }
 
   /** Judges sender, receiver, order and ack, in that order; reports what is wrong. */
@@ -193,7 +211,10 @@ export abstract class ReceivingHalf extends SendingHalf {
       owner.onRehandshakeMessage(this.handle, message);
       return true;
     }
-    const fault = core.deliver(message, bytes);
+    const fault =
+      this.role === 'client' && isStreamOpen(message.controlFlags)
+        ? 'the server opened a stream, as only clients do'
+        : core.deliver(message, bytes);
     if (fault !== undefined) owner.onViolation(this.handle, fault);
     return fault === undefined;
   }

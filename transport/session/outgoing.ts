@@ -79,7 +79,7 @@ function deadlineOf(
   { extensions }: Agreement,
 ): number | undefined {
   if (deadlineAt === undefined || extensions?.deadline === undefined) return undefined;
-  return Math.max(0, Math.round(deadlineAt - zero));
+  return toWire(Math.round(deadlineAt - zero));
 }
 
 /** What it says of its first attempt is in session time. */
@@ -95,6 +95,11 @@ function keyOf(
   return {
     key,
     instance: first.instance,
-    until: Math.max(0, Math.floor(clock.now() + knownForMs(first, clock) - zero)),
+    until: toWire(Math.floor(clock.now() + knownForMs(first, clock) - zero)),
   };
+}
+
+/** A time that a frame can carry: one that never comes is as far away as can be said. */
+function toWire(time: number): number {
+  return Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, time));
 }

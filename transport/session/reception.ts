@@ -1,5 +1,5 @@
 import type { IdempotencyTerms } from '../extensions.ts';
-import { type IncomingMessage, isStreamCancel, isStreamOpen } from '../message.ts';
+import { type IncomingMessage, isStreamCancel, isStreamClose, isStreamOpen } from '../message.ts';
 import type { SessionPort, StreamReceiver } from '../stream.ts';
 import { callSafely, isThenable } from '../thenable.ts';
 import { decodedSize } from './decodedSize.ts';
@@ -71,7 +71,10 @@ export abstract class SessionReception extends SessionRoom {
   ): string | undefined {
     const cost = costOf(message.controlFlags, bytes);
     if (cost === 0) {
-      const pinned = isStreamCancel(message.controlFlags) ? 0 : pinnedBytes(message, bytes);
+      // What comes after the last value of a half is dropped.
+      const isKept = !isStreamCancel(message.controlFlags) && !flow.isPeerClosed;
+      if (isStreamClose(message.controlFlags)) flow.isPeerClosed = true;
+      const pinned = isKept ? pinnedBytes(message, bytes) : 0;
       if (pinned > 0) {
         // What answers a call of ours is not kept here for long.
         if (this.env.opener() !== undefined && this.#isTooMuch(pinned)) return this.#overflow(flow, receiver);

@@ -40,6 +40,8 @@ export class StreamFlow {
   writers: Set<WriteWaiter> | undefined;
   /** Bytes of what cost nothing, and is kept until the call ends: its init, its last value. */
   pinnedBytes = 0;
+  /** The peer has said its last. */
+  isPeerClosed = false;
   #sent = 0;
   // Undefined, not infinite, where there is none: V8 keeps numbers that may be infinite in objects of their own.
   #limit: number | undefined;
