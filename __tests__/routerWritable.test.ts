@@ -143,6 +143,24 @@ describe('writeAll', () => {
     expect(writable.isWritable()).toBe(true);
   });
 
+  test('cuts bytes of a stream, which may come by megabytes, and nothing else', async () => {
+    const { target, writable } = open();
+    const large = new Uint8Array(150_000).map((_, n) => n % 251);
+    const stream = new ReadableStream({
+      start(controller) {
+        for (const value of [large, new Uint8Array([7]), new Uint8Array(0), 'text']) controller.enqueue(value);
+        controller.close();
+      },
+    });
+    await writable.writeAll(stream);
+    const bytes = target.log.filter((value) => value instanceof Uint8Array);
+    expect(bytes.map(({ length }) => length)).toEqual([65_536, 65_536, 18_928, 1, 0]);
+    expect(Buffer.concat(bytes.slice(0, 3)).equals(large)).toBe(true);
+    expect(target.log.at(-1)).toBe('text');
+    await writable.writeAll([large]);
+    expect(target.log.at(-1)).toBe(large);
+  });
+
   test('leaves nothing behind on a writable that is used again and again', async () => {
     const { writable } = open();
     await writable.writeAll([]);

@@ -235,7 +235,7 @@ const INVALID_CANCEL: ErrorPayload = Object.freeze({
 
 /** What a caller gets whose `timeoutMs` is over. */
 export function deadlineExceeded(timeoutMs?: number): ErrorPayload {
-  const text = timeoutMs === undefined ? '' : ` (${timeoutMs})`;
+  const text = timeoutMs === undefined ? '' : ` (${Math.round(timeoutMs)})`;
   return { code: DEADLINE_EXCEEDED_CODE, message: `no answer within timeoutMs${text}` };
 }
 

@@ -1,7 +1,7 @@
 import { callSafely, isThenable } from '../transport/thenable.ts';
 import { CallEndedError } from './errors.ts';
 
-/** What `writeAll` takes. */
+/** What `writeAll` takes. Bytes of a `ReadableStream`, which says nothing by where it cuts them, are written 64 KiB at most at a time. */
 export type WriteSource<T> = Iterable<T> | AsyncIterable<T> | ReadableStream<T>;
 
 /** Options of `writeAll`. */
@@ -127,15 +127,24 @@ function iteratorOf<T>(source: WriteSource<T>): AnyIterator<T> {
   return Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
 }
 
+/** What a stream's own pieces are cut to: a browser reads files by 2 MiB, which no message holds. */
+const PIECE_BYTES = 64 * 1024;
+
 /** Of its own: Safari's ReadableStream is no async iterable, and none can be given up while it waits. */
 function readerOf<T>(stream: ReadableStream<T>): AsyncIterator<T, unknown> {
   const reader = stream.getReader();
+  let rest: Uint8Array | undefined;
   return {
     async next() {
-      const { done, value } = await reader.read();
-      if (!done) return { done, value };
-      reader.releaseLock();
-      return { done, value };
+      if (rest === undefined) {
+        const { done, value } = await reader.read();
+        if (done) reader.releaseLock();
+        if (done || !(value instanceof Uint8Array)) return { done, value } as IteratorResult<T, unknown>; // as read() says
+        rest = value;
+      }
+      const piece = rest.subarray(0, PIECE_BYTES);
+      rest = rest.length > PIECE_BYTES ? rest.subarray(PIECE_BYTES) : undefined;
+      return { done: false, value: piece as T }; // a part of what is bytes is bytes
     },
     async return() {
       const cancelled = reader.cancel(new CallEndedError('it takes no more values'));

@@ -5,6 +5,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { JsonCodec } from '../../codec/json.ts';
 import { createHarness } from '../../testUtil/harness.ts';
 import { VirtualClock } from '../../testUtil/virtualClock.ts';
+import { InvalidOptionsError } from '../../transport/errors.ts';
 import { WebSocketClientTransport, type WebSocketGetter } from '../../transport/impls/ws/client.ts';
 import { ReadyState, WebSocketConnection, type WebSocketLike } from '../../transport/impls/ws/connection.ts';
 import { WebSocketServerTransport, type WebSocketServerTransportOptions } from '../../transport/impls/ws/server.ts';
@@ -108,6 +109,25 @@ describe('origins', () => {
     await using set = await upgrading({ allowedOrigins });
     expect(await outcomeOf(set.url, origin === undefined ? {} : { origin })).toBe(outcome);
     if (outcome === 403) expect(set.transport.pendingHandshakes).toBe(0);
+  });
+
+  test.each([
+    ['https://app.example/', "expected 'https://app.example'"],
+    ['https://App.example', "expected 'https://app.example'"],
+    ['https://app.example:443', "expected 'https://app.example'"],
+    ['https://app.example/path', "expected 'https://app.example'"],
+    ['app.example', 'expected an origin such as https://app.example'],
+    ['*', 'expected an origin such as https://app.example'],
+    ['https://', 'expected an origin such as https://app.example'],
+  ])('that no browser sends is refused: %s', (origin, expected) => {
+    const make = () => new WebSocketServerTransport(undefined, 'SERVER', { allowedOrigins: [origin] });
+    expect(make).toThrow(InvalidOptionsError);
+    expect(make).toThrow(expected);
+  });
+
+  test('of an extension, an app and a sandboxed page are origins, too', () => {
+    const origins = ['chrome-extension://abcdef', 'capacitor://localhost', 'null', 'http://[::1]:8080'];
+    new WebSocketServerTransport(undefined, 'SERVER', { allowedOrigins: origins }).close();
   });
 
   test('are not checked where none are given, and nobody may come where the list is empty', async () => {

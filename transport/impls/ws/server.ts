@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import type { ConnectionDetails } from '../../connection.ts';
+import { InvalidOptionsError } from '../../errors.ts';
 import type { ServerTransportOptions } from '../../options.ts';
 import { ServerTransport } from '../../server.ts';
 import { closeQuietly, WebSocketConnection, type WebSocketLike } from './connection.ts';
@@ -11,6 +12,7 @@ export interface WebSocketServerTransportOptions extends ServerTransportOptions 
   /**
    * Origins that browsers may connect from, as in the `Origin` header. A page of any other origin gets 403 before the
    * upgrade; a client that sends no `Origin` is no browser and is let through. Default: not checked.
+   * What no browser sends (a path, capitals, the scheme's own port) is an {@link InvalidOptionsError}.
    */
   allowedOrigins?: readonly string[] | undefined;
 }
@@ -30,6 +32,26 @@ function detailsOf(request: IncomingMessage): ConnectionDetails {
   return { headers: request.headers, url: request.url, remoteAddress: request.socket.remoteAddress };
 }
 
+/** An origin that no browser sends would lock every page out, and nobody would see why. */
+function checked(origins: readonly string[]): readonly string[] {
+  for (const origin of origins) {
+    const sent = originOf(origin);
+    if (origin === sent) continue;
+    const hint = sent === undefined ? 'an origin such as https://app.example' : `'${sent}', as browsers send it`;
+    throw new InvalidOptionsError(`allowedOrigins: expected ${hint}, got '${origin}'`);
+  }
+  return origins;
+}
+
+/** As browsers send it. Theirs of an extension or an app has a scheme of its own; of a sandboxed page it is `null`. */
+function originOf(text: string): string | undefined {
+  if (text === 'null') return text;
+  const [, scheme, host] = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)/i.exec(text) ?? [];
+  if (scheme === undefined || host === undefined) return undefined;
+  if (!/^https?$/i.test(scheme)) return `${scheme}://${host}`;
+  return URL.canParse(text) ? new URL(text).origin : undefined;
+}
+
 /**
  * A server over WebSocket. Give it a `ws` server; or none, and pass it upgrades ({@link handleUpgrade}) or WebSockets
  * ({@link accept}) of the server you have.
@@ -43,7 +65,7 @@ export class WebSocketServerTransport extends ServerTransport {
   constructor(wss: WebSocketServerLike | undefined, clientId?: string, options: WebSocketServerTransportOptions = {}) {
     super(clientId, options);
     this.#wss = wss;
-    this.#allowedOrigins = options.allowedOrigins === undefined ? undefined : new Set(options.allowedOrigins);
+    this.#allowedOrigins = options.allowedOrigins === undefined ? undefined : new Set(checked(options.allowedOrigins));
     this.#wss?.on('connection', this.#onConnection);
   }
 
