@@ -212,7 +212,7 @@ export const mutants: readonly Mutant[] = [
       // Compact: whatever comes is answered.
       {
         file: receiving,
-        find: "if ((reader.flags & FrameFlags.WantReply) !== 0 && this.role === 'client') this.acknowledge();",
+        find: "if ((reader.flags & FrameFlags.WantReply) !== 0 && this.role === 'client') this.#answerBeat();",
         replace: 'this.acknowledge();',
       },
     ],
@@ -356,7 +356,7 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: reception,
-        find: 'if (message.isHeld === true) this.countAs(this.counted + cost);',
+        find: 'if (message.isHeld === true) this.countAs(this.counted + held);',
         replace: 'if (message.isHeld === true) flow.consume(cost, 1e9) && this.streams?.consumed(flow, 0, 1e9);',
       },
     ],
@@ -430,7 +430,7 @@ export const mutants: readonly Mutant[] = [
       { file: receiving, find: "if (this.role === 'client') this.sendAckMessage();", replace: '' },
       {
         file: receiving,
-        find: "if ((reader.flags & FrameFlags.WantReply) !== 0 && this.role === 'client') this.acknowledge();",
+        find: "if ((reader.flags & FrameFlags.WantReply) !== 0 && this.role === 'client') this.#answerBeat();",
         replace: '',
       },
     ],
@@ -458,12 +458,22 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'what waited for the first answer is sent in another order',
     patches: [
-      { file: outbox, find: 'const waiting = this.#waiting;', replace: 'const waiting = this.#waiting.reverse();' },
+      {
+        file: outbox,
+        find: 'const waiting = this.#waiting.filter(({ isRemoved }) => !isRemoved);',
+        replace: 'const waiting = this.#waiting.reverse();',
+      },
     ],
   },
   {
     name: 'what waited for the first answer is forgotten',
-    patches: [{ file: outbox, find: 'const waiting = this.#waiting;', replace: 'const waiting: Waiting[] = [];' }],
+    patches: [
+      {
+        file: outbox,
+        find: 'const waiting = this.#waiting.filter(({ isRemoved }) => !isRemoved);',
+        replace: 'const waiting: Waiting[] = [];',
+      },
+    ],
   },
   {
     name: 'the server trims one message too many at a reconnect',
@@ -506,8 +516,8 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: room,
-        find: 'if (wanted > limit) {',
-        replace: 'if (wanted > 100 * limit) {',
+        find: 'if (bytes > more) {',
+        replace: 'if (bytes > more + 1e9) {',
       },
     ],
   },
