@@ -16,6 +16,7 @@ export interface MirrorTopicOptions {
   /**
    * Where those who will read it stopped in an earlier life, such as the positions of consumers (undefined, of one that has not begun, says nothing). The
    * mirror begins after the lowest, or with the oldest event that the topic holds, and is not ready before it has come to the highest.
+   * What is beyond its head later, of the same epoch, was reached by another process, and is waited for; without `seen` it is a gap.
    */
   seen?: readonly (Position | undefined)[] | undefined;
   /** Where it begins without any: with what comes next (the default), or with the oldest event that the topic holds. */
@@ -65,6 +66,10 @@ class FollowingMirror<E> implements TopicMirror<E>, FollowHandler<E> {
   readonly #clock: Clock;
   readonly #resyncMs: number;
   readonly #goal: Position | undefined;
+  /** Whether all of its readers' positions before it began are known, and so which of them came later: {@link #isAhead}. */
+  readonly #knowsReaders: boolean;
+  /** What is beyond the head and not beyond this was reached once: it got lost. */
+  #reached: Position | undefined;
   readonly #keep: Keep | undefined;
   readonly #readiness: ReachedWaiters;
   #state: TopicMirror<E>['state'] = 'connecting';
@@ -77,15 +82,17 @@ class FollowingMirror<E> implements TopicMirror<E>, FollowHandler<E> {
   #arriving: { readonly mirror: Mirror<E>; readonly head: Position } | undefined;
   #cancelResync: CancelTimer | undefined;
 
-  constructor(client: TopicClient<E>, { seen = [], from, keep, resyncMs, clock = systemClock }: MirrorTopicOptions) {
+  constructor(client: TopicClient<E>, { seen, from, keep, resyncMs, clock = systemClock }: MirrorTopicOptions) {
     this.#resyncMs = resyncMs ?? DEFAULT_RESYNC_MS;
     if (!(this.#resyncMs > 0)) throw new InvalidArgumentError(`expected resyncMs of more than 0, got ${resyncMs}`);
     this.#clock = clock;
     this.#keep = keep;
     this.#mirror = createMirror<E>({ keep, clock });
     this.#readiness = new ReachedWaiters(clock);
-    const range = rangeOf(seen);
+    const range = rangeOf(seen ?? []);
     this.#goal = range?.highest;
+    this.#reached = this.#goal;
+    this.#knowsReaders = seen !== undefined;
     // After a gap, too: what the topic holds of it still, some reader may want.
     const ask = () => (this.#hasBegun || range !== undefined || from === 'start' ? { from: 'oldest' as const } : {});
     this.#follower = new Follower(remoteAttempts(client), ask, range?.lowest, clock, this);
@@ -106,7 +113,18 @@ class FollowingMirror<E> implements TopicMirror<E>, FollowHandler<E> {
   }
 
   read(after: Position | undefined, limit: number): ReadOutcome<E> {
-    return this.#mirror.read(after, limit);
+    const outcome = this.#mirror.read(after, limit);
+    if (outcome.kind === 'gap' && this.#isAhead(after, outcome.head)) return { kind: 'events', events: [] };
+    return outcome;
+  }
+
+  /**
+   * Whether somebody has come further than this mirror: another process, whose mirror was told more of the same history. What is not
+   * here yet will be.
+   */
+  #isAhead(after: Position | undefined, head: Position): boolean {
+    if (!this.#knowsReaders || after?.epoch !== head.epoch || after.offset <= head.offset) return false;
+    return this.#reached?.epoch !== head.epoch || after.offset > this.#reached.offset;
   }
 
   onAppend(listener: () => void): () => void {
@@ -136,6 +154,9 @@ class FollowingMirror<E> implements TopicMirror<E>, FollowHandler<E> {
     const hadBegun = this.#hasBegun;
     this.#hasBegun = true;
     if (beginning === 'gap') {
+      const before = this.#mirror.head();
+      const isFurther = this.#reached?.epoch !== before.epoch || before.offset > this.#reached.offset;
+      if (hadBegun && isFurther) this.#reached = before;
       this.#arriving = { mirror: createMirror<E>({ keep: this.#keep, clock: this.#clock }), head: head ?? position };
       this.#arriving.mirror.reset(position);
       return this.#arrive();

@@ -143,6 +143,32 @@ test('what follows a gap is there with the gap and not before, though the connec
   expect(clock.pendingTimers).toBe(0);
 });
 
+test('who has come further by another mirror has missed nothing; where it was said to be before the mirror began, it has', async () => {
+  const served = await serveDocs();
+  const { client } = served.client();
+  for (const n of [1, 2]) served.publish(n);
+  const { epoch } = served.topic.head();
+  const at = (offset: number) => ({ epoch, offset });
+  const { clock } = served.h;
+  const [knowing, lost, asking] = [
+    mirrorTopic(client.docs.changes, { seen: [undefined], from: 'start', clock }),
+    mirrorTopic(client.docs.changes, { seen: [at(5)], from: 'start', clock }),
+    mirrorTopic(client.docs.changes, { from: 'start', clock }),
+  ];
+  await served.h.settled();
+  expect(knowing.head()).toEqual(at(2));
+  // Another process was told of two more, and has handled them.
+  expect(knowing.read(at(4), 10)).toEqual({ kind: 'events', events: [] });
+  expect([lost, asking].map((mirror) => mirror.read(at(4), 10).kind)).toEqual(['gap', 'gap']);
+  expect(knowing.read({ epoch: 'another', offset: 4 }, 10).kind).toBe('gap');
+  for (const n of [3, 4, 5]) served.publish(n);
+  await knowing.reached(at(5), { timeoutMs: 1_000 });
+  expect(knowing.read(at(4), 10)).toMatchObject({ kind: 'events', events: [{ position: at(5), event: { n: 5 } }] });
+  for (const mirror of [knowing, lost, asking]) mirror.close();
+  await served.stop();
+  await served.h[Symbol.asyncDispose]();
+});
+
 test('a topic that was rolled back to before what its readers have seen is ready where it ends', async () => {
   const served = await serveDocs();
   const { client } = served.client();
