@@ -176,8 +176,15 @@ export function parseAccepted(extensions: unknown): ParsedExtensions<AcceptedExt
     }
     accepted.heartbeat = { intervalMs, misses };
   }
-  if (deadline !== undefined) accepted.deadline = {};
-  if (compact !== undefined) accepted.compact = {};
+  // Not whatever is there: "no" would be taken for "yes".
+  if (deadline !== undefined) {
+    if (!isRecord(deadline)) return fail('deadline: expected an object');
+    accepted.deadline = {};
+  }
+  if (compact !== undefined) {
+    if (!isRecord(compact)) return fail('compact: expected an object');
+    accepted.compact = {};
+  }
   if (credit !== undefined) {
     const parsed = parseCredit(credit);
     if (!parsed.ok) return parsed;

@@ -222,6 +222,12 @@ describe.each(matrix)('the handshake of a client over $name', ({ transport, code
       answer: (peer, id) =>
         peer.send(refusal({ ok: true, sessionId: id, extensions: { heartbeat: { intervalMs: '1', misses: 2 } } })),
     },
+    ...['compact', 'deadline', 'heartbeat', 'credit', 'idempotency', 'resume'].map((name) => ({
+      what: `a ${name} that is no object`,
+      code: 'MALFORMED_HANDSHAKE',
+      answer: (peer: BarePeer, id: string) =>
+        peer.send(refusal({ ok: true, sessionId: id, extensions: { [name]: false } })),
+    })),
     {
       what: 'extensions that are no object',
       code: 'MALFORMED_HANDSHAKE',
