@@ -38,3 +38,9 @@ test('a message of texts and numbers counts for its bytes', () => {
   expect(decodedSize(payload)).toBeLessThan(MsgpackCodec.toBuffer(payload).length);
   expect([undefined, null, true, 1.5, 'x'.repeat(1_000)].map(decodedSize)).toEqual([0, 0, 0, 0, 0]);
 });
+
+test('what a codec of an application nests however deeply has a size, too', () => {
+  let nested: unknown[] = [];
+  for (let depth = 0; depth < 100_000; depth++) nested = [nested];
+  expect(decodedSize(nested)).toBeLessThan(1_000);
+});

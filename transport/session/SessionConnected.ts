@@ -166,7 +166,11 @@ export class SessionConnected extends ReceivingHalf implements ConnectionReceive
   /** Server: nobody could judge the answer; the wait for another one goes on. */
   askAgainSoon(): void {
     const { wheel, owner } = this.core.env;
-    this.own(wheel.after(ASK_AGAIN_MS, () => owner.onExpiryNear(this.handle)));
+    const ask = () => {
+      // Unless somebody has asked meanwhile, and was answered.
+      if (this.#rehandshakeDeadline !== undefined) owner.onExpiryNear(this.handle);
+    };
+    this.own(wheel.after(ASK_AGAIN_MS, ask));
   }
 
   protected onEnd(): void {
