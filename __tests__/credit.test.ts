@@ -552,6 +552,26 @@ describe.each(matrix)('flow control over $name', ({ transport, codec }) => {
       expect(await result).toEqual(Ok({ count: 10 * MANY }));
     });
 
+    test('is used up: a first message goes through, and not one that is much more than it seems', async () => {
+      const budget = new BufferBudget(MAX);
+      const { harness, stage, client } = await setup({ budget, readableHighWaterBytes: 64 * 1024 }, unbounded);
+      const calls = [client.flow.impatient.upload({}), client.flow.swelling.upload({ items: [] })] as const;
+      await harness.settled();
+      const others = MAX - budget.heldBytes;
+      budget.changed(0, others);
+      calls[1].reqWritable.write({ items: upTo(4_000).map(() => ({})) });
+      await harness.settled();
+      expect(budget.heldBytes).toBeLessThan(MAX + 1_000);
+      calls[0].reqWritable.write({ i: 0, text });
+      await harness.settled();
+      expect(budget.heldBytes).toBeGreaterThan(MAX + ITEM);
+      budget.changed(others, 0);
+      stage.readersMayRead.open();
+      const results = Promise.all(calls.map(({ finalize }) => finalize()));
+      await harness.settled();
+      expect(await results).toMatchObject([{ ok: true }, { ok: false, payload: { code: 'SESSION_BUFFER_FULL' } }]);
+    });
+
     test('is used up: a cancel with a long text is still a cancel', async () => {
       const budget = new BufferBudget(MAX);
       const { harness, stage, server, client, coreOf } = await setup({ budget }, unbounded);

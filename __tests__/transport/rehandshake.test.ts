@@ -319,6 +319,20 @@ describe.each(matrix)('a re-handshake over $name', ({ transport, codec }) => {
     }
   });
 
+  test('whose validator failed is not asked for once more when somebody has asked meanwhile', async () => {
+    await using set = await setup();
+    await set.harness.settled();
+    set.validate = () => Promise.reject(new Error('down'));
+    set.server.requestRehandshake('client-1');
+    await set.harness.settled();
+    set.validate = (metadata) => metadata;
+    set.server.requestRehandshake('client-1');
+    await set.harness.settled();
+    expect(set.asked).toHaveLength(3);
+    await set.harness.advance(3_000);
+    expect(set.asked).toHaveLength(3);
+  });
+
   test('that is asked for while an answer is being judged is asked for again after that, and once', async () => {
     await using set = await setup();
     await set.harness.settled();
