@@ -24,9 +24,8 @@ export class SessionConnected extends ReceivingHalf implements ConnectionReceive
   #span: TracedSpan | undefined;
   readonly #liveness: Liveness;
   #cancelExpiry: (() => void) | undefined;
-  #rehandshake: 'none' | 'asked' | 'judged' | 'judged and asked again' = 'none';
-  /** On our clock, while a re-handshake is not done. */
-  #rehandshakeDeadline: number | undefined;
+  /** Until it is `none` again the timer of {@link #cancelExpiry} bounds it. */
+  #rehandshake: 'none' | 'asked' | 'judged' | 'judged and asked again' | 'not judged' = 'none';
 
   /** @param answer to the handshake that made the connection this session's; the first thing written on it */
   constructor(core: SessionCore, connection: Connection, role: Role, answer?: Uint8Array) {
@@ -120,7 +119,6 @@ export class SessionConnected extends ReceivingHalf implements ConnectionReceive
    */
   watchExpiry(): void {
     this.#cancelExpiry?.();
-    this.#rehandshakeDeadline = undefined;
     const { core } = this;
     if (core.expiresAt === undefined) return;
     const { clock, options, wheel, owner } = core.env;
@@ -148,27 +146,25 @@ export class SessionConnected extends ReceivingHalf implements ConnectionReceive
    * @returns false if the client need not be asked now: it was and has not answered, or what it answered is being judged
    */
   awaitRehandshake(): boolean {
-    if (this.#rehandshake !== 'none') {
-      if (this.#rehandshake === 'judged') this.#rehandshake = 'judged and asked again';
-      return false;
-    }
-    this.#rehandshake = 'asked';
+    const before = this.#rehandshake;
+    this.#rehandshake = before === 'judged' || before === 'judged and asked again' ? 'judged and asked again' : 'asked';
+    if (before !== 'none') return before === 'not judged';
     this.#cancelExpiry?.();
     const { core } = this;
     const { clock, options, owner } = core.env;
     const untilExpiry = core.expiresAt === undefined ? options.handshakeTimeoutMs : core.expiresAt - clock.wallNow();
-    this.#rehandshakeDeadline ??= clock.now() + Math.min(options.handshakeTimeoutMs, untilExpiry);
-    const inMs = Math.max(0, this.#rehandshakeDeadline - clock.now());
+    const inMs = Math.min(options.handshakeTimeoutMs, untilExpiry);
     this.#cancelExpiry = verdictAfter(core.env, inMs, () => owner.onRehandshakeOverdue(this.handle));
     return true;
   }
 
   /** Server: nobody could judge the answer; the wait for another one goes on. */
   askAgainSoon(): void {
+    this.#rehandshake = 'not judged';
     const { wheel, owner } = this.core.env;
     const ask = () => {
-      // Unless somebody has asked meanwhile, and was answered.
-      if (this.#rehandshakeDeadline !== undefined) owner.onExpiryNear(this.handle);
+      // Unless somebody has asked meanwhile.
+      if (this.#rehandshake === 'not judged') owner.onExpiryNear(this.handle);
     };
     this.own(wheel.after(ASK_AGAIN_MS, ask));
   }

@@ -161,9 +161,7 @@ export class SessionCore extends SessionReception implements SessionPort {
 
   /** Takes back what waits for the first answer. */
   unsend(streamId: string): boolean {
-    const wasOpening = this.outbox?.remove(streamId) ?? false;
-    this.count();
-    return wasOpening;
+    return this.outbox?.remove(streamId) ?? false;
   }
 
   /**

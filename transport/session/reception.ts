@@ -85,10 +85,10 @@ export abstract class SessionReception extends SessionRoom {
     }
     if (!flow.mayReceive) return `sent on stream ${flow.id} beyond its limit of ${flow.granted}`;
     const held = Math.max(cost, decodedSize(message.payload));
-    // Without credit nothing else bounds it; with it, only where all sessions together hold too much. Where nothing is held
-    // something must go through, but not what is much more than it seems.
-    const isFirst = streams.heldBytes === 0 && held === cost;
-    if (!isFirst && held > this.moreBeside(streams.heldBytes)) return this.#overflow(flow, receiver);
+    // Without credit nothing else bounds it; with it, only where all sessions together hold too much. Where the session holds
+    // nothing its own limit is none: otherwise what is as large as that, and has a cost besides, could never come.
+    const isTooMuch = streams.heldBytes === 0 ? this.#isTooMuch(held) : held > this.moreBeside(streams.heldBytes);
+    if (isTooMuch) return this.#overflow(flow, receiver);
     streams.receive(flow, cost, held);
     message.cost = cost;
     this.#hand(receiver, message);
