@@ -72,10 +72,15 @@ export abstract class CallLifecycle implements StreamReceiver {
     const requestWasOpen = this.isRequestOpen;
     this.#state = 'ended';
     this.#stopDeadline?.();
-    this.port.closeStream(this.streamId);
+    this.closeStream();
     this.onEnded(error, requestWasOpen);
     if (error !== undefined) this.failSpan(error);
     this.span.end();
+  }
+
+  /** Nothing of it is heard any more. */
+  protected closeStream(): void {
+    this.port.closeStream(this.streamId);
   }
 
   /**

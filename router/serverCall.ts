@@ -8,7 +8,7 @@ import {
   isStreamClose,
   isStreamOpen,
 } from '../transport/message.ts';
-import type { SessionEnd, SessionPort } from '../transport/stream.ts';
+import type { Remains, SessionEnd, SessionPort } from '../transport/stream.ts';
 import { CallEnd } from './callEnd.ts';
 import type { ContextSource, HandlerContext } from './context.ts';
 import {
@@ -61,6 +61,8 @@ export class ServerCall extends RespondingCall implements WriteTarget<AnyResult>
   readonly #writable: WritableHalf<AnyResult> | undefined;
   #endedWith: ErrorPayload | undefined;
   #handlerIsDone = false;
+  /** The call has ended, and its handler runs on. */
+  #remains: Remains | undefined;
 
   constructor(host: CallHost, port: SessionPort, opening: IncomingMessage, procedure: LiveProcedure) {
     super(host, port, opening, procedure);
@@ -90,13 +92,19 @@ export class ServerCall extends RespondingCall implements WriteTarget<AnyResult>
       outcome = this.span.run(() => this.#runHandler());
     } catch (error) {
       this.#handlerThrew(error);
-      return this.host.done();
+      return this.#handlerEnded();
     }
     if (typeof outcome === 'object' && outcome !== null && 'then' in outcome) void this.#await(outcome);
     else {
       this.#handlerReturned(outcome);
-      this.host.done();
+      this.#handlerEnded();
     }
+  }
+
+  #handlerEnded(): void {
+    this.#remains?.release();
+    this.#remains = undefined;
+    this.host.done();
   }
 
   /** True for a call whose handler runs apart from it. */
@@ -127,6 +135,16 @@ export class ServerCall extends RespondingCall implements WriteTarget<AnyResult>
 
   cancelByHandler(message: string): void {
     this.cancel({ code: CANCEL_CODE, message });
+  }
+
+  override onRead(cost: number): void {
+    if (this.#remains === undefined) super.onRead(cost);
+    else this.#remains.consumed(cost);
+  }
+
+  protected override closeStream(): void {
+    if (this.#handlerIsDone || this.#callKey !== undefined) super.closeStream();
+    else this.#remains = this.port.leaveStream(this.streamId);
   }
 
   onMessage(message: IncomingMessage): void {
@@ -213,7 +231,7 @@ export class ServerCall extends RespondingCall implements WriteTarget<AnyResult>
     } catch (error) {
       this.#handlerThrew(error);
     } finally {
-      this.host.done();
+      this.#handlerEnded();
     }
   }
 

@@ -35,6 +35,14 @@ export interface StreamReceiver {
   onOverflow?(message: string): void;
 }
 
+/** What came on a stream that was left, and is still held. */
+export interface Remains {
+  /** A message of it was read: its cost. */
+  consumed(cost: number): void;
+  /** Nothing is held any more. */
+  release(): void;
+}
+
 /**
  * A session as the router sees it: one object for the session's whole life, across every connection and state.
  * Messages to a stream go to the receiver that opened it, by one map lookup.
@@ -75,6 +83,11 @@ export interface SessionPort {
   openStream(streamId: string, receiver: StreamReceiver): void;
   /** Forgets the stream. Messages that still arrive for it go nowhere (client) or to the session's opener (server). */
   closeStream(streamId: string): void;
+  /**
+   * As {@link closeStream}, but what came on the stream is still there: it goes on counting, beyond the session's end as well,
+   * until the receiver has read it or lets go of it. Undefined where nothing is.
+   */
+  leaveStream(streamId: string): Remains | undefined;
   hasStream(streamId: string): boolean;
   /**
    * Sends, or keeps until a connection can. Encodes at once: the payload may change afterwards.

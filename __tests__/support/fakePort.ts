@@ -53,6 +53,10 @@ export class FakePort implements SessionPort {
     this.streams.delete(streamId);
   }
 
+  leaveStream(streamId: string): undefined {
+    this.closeStream(streamId);
+  }
+
   hasStream(streamId: string): boolean {
     return this.streams.has(streamId);
   }

@@ -3,7 +3,7 @@ import { streamNumber } from '../compact.ts';
 import { type Credit, NO_CREDITS } from '../compactLayout.ts';
 import { IdempotencyUnsupportedError, SessionClosedError } from '../errors.ts';
 import { isAckOnly, isStreamCancel, type OutgoingMessage } from '../message.ts';
-import type { SessionEnd, SessionPort, StreamReceiver } from '../stream.ts';
+import type { Remains, SessionEnd, SessionPort, StreamReceiver } from '../stream.ts';
 import type { TracedSpan } from '../telemetry.ts';
 import { callSafely } from '../thenable.ts';
 import type { Agreement, SessionEnvironment } from './environment.ts';
@@ -260,6 +260,12 @@ export class SessionCore extends SessionReception implements SessionPort {
     this.count();
   }
 
+  leaveStream(streamId: string): Remains | undefined {
+    const remains = this.leave(this.streams?.get(streamId));
+    this.closeStream(streamId);
+    return remains;
+  }
+
   /** Ids of the streams that are open; a snapshot. */
   get openStreams(): readonly string[] {
     return this.streams?.ids ?? [];
@@ -298,10 +304,9 @@ export class SessionCore extends SessionReception implements SessionPort {
     this.outbox = undefined;
     this.writeWaiters = undefined;
     this.ledger.end();
-    const receivers = this.streams?.drain() ?? [];
-    this.streams = undefined;
     this.count();
-    for (const receiver of receivers) this.#tellEnd(receiver, end);
+    for (const receiver of this.streams?.receivers ?? []) this.#tellEnd(receiver, end);
+    this.streams = undefined;
     callSafely(
       () => this.env.opener()?.onSessionEnded(this),
       (error) => this.receiverFailed(error),

@@ -87,7 +87,8 @@ export abstract class SessionReception extends SessionRoom {
     const held = Math.max(cost, decodedSize(message.payload));
     // Without credit nothing else bounds it; with it, only where all sessions together hold too much. Where the session holds
     // nothing its own limit is none: otherwise what is as large as that, and has a cost besides, could never come.
-    const isTooMuch = streams.heldBytes === 0 ? this.#isTooMuch(held) : held > this.moreBeside(streams.heldBytes);
+    const unread = streams.heldBytes + this.remaining;
+    const isTooMuch = unread === 0 ? this.#isTooMuch(held) : held > this.moreBeside(unread);
     if (isTooMuch) return this.#overflow(flow, receiver);
     streams.receive(flow, cost, held);
     message.cost = cost;
@@ -158,7 +159,7 @@ export abstract class SessionReception extends SessionRoom {
     const flow = streams?.get(streamId);
     if (flow?.receiver === undefined || streams === undefined) return 0;
     const { maxSessionBufferBytes, budget } = this.env.options;
-    const room = Math.min(maxSessionBufferBytes - streams.heldBytes, budget.freeBytes);
+    const room = Math.min(maxSessionBufferBytes - streams.heldBytes - this.remaining, budget.freeBytes);
     const freed = streams.consumed(flow, cost, Math.floor(room / SHARES));
     if (streams.hasDue) this.sink?.flushSoon();
     return freed;

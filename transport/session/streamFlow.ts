@@ -99,10 +99,11 @@ export class StreamFlow {
 
   /** What the messages count for that were received and not consumed. */
   get heldBytes(): number {
-    return this.#heldCost + this.#swollen;
+    return this.heldCost + this.#swollen;
   }
 
-  get #heldCost(): number {
+  /** What they cost. */
+  get heldCost(): number {
     return this.#received - this.#consumed;
   }
 
@@ -190,7 +191,7 @@ export class StreamFlow {
    */
   consume(cost: number, share: number): boolean {
     // Which message it was is not known here: with a part of the cost goes the same part of what they count for beyond it.
-    if (this.#swollen > 0) this.#swollen = Math.floor(this.#swollen * Math.max(0, 1 - cost / this.#heldCost));
+    if (this.#swollen > 0) this.#swollen = Math.floor(this.#swollen * Math.max(0, 1 - cost / this.heldCost));
     this.#consumed = Math.min(this.#received, this.#consumed + cost);
     if (this.#window === undefined || this.#granted === undefined) return false;
     // One message at least, once everything is read: otherwise nothing would ever move again.

@@ -217,16 +217,10 @@ export class StreamTable {
     return [...due].map(({ number, granted }) => ({ stream: number, limit: granted }));
   }
 
-  /** Everybody who hears of a stream; the table is empty afterwards. */
-  drain(): StreamReceiver[] {
-    const receivers = this.#all().map(({ receiver }) => receiver);
-    this.#numbered.clear();
-    this.#named = undefined;
-    this.#due = undefined;
-    this.#held = 0;
-    this.#pinned = 0;
-    this.#waitingBytes = 0;
-    this.#waitingCount = 0;
-    return receivers.filter((receiver) => receiver !== undefined);
+  /** Everybody who hears of a stream; a snapshot. */
+  get receivers(): StreamReceiver[] {
+    return this.#all()
+      .map(({ receiver }) => receiver)
+      .filter((receiver) => receiver !== undefined);
   }
 }
