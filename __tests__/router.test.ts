@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { Type } from '@sinclair/typebox';
 import { describe, expect, test } from 'vitest';
 import { JsonCodec } from '../codec/json.ts';
@@ -190,6 +191,28 @@ describe('cancelling', () => {
     await h.settled();
     expect(server.openCalls).toBe(0);
     expect(server.running).toBe(0);
+  });
+
+  test('of many calls by one signal warns of no leak, and leaves none', async () => {
+    const { h, client } = await createPair();
+    await using _ = h;
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error) => warnings.push(warning);
+    process.on('warning', onWarning);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const calls = Array.from({ length: 40 }, () => client.math.wait.rpc({}, { signal }));
+    await Promise.all(Array.from({ length: 40 }, () => client.math.add.rpc({ n: 1 }, { signal })));
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    controller.abort();
+    expect(await Promise.all(calls)).toEqual(calls.map(() => cancelled));
+    await h.settled();
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+    const later = new AbortController();
+    await Promise.all(Array.from({ length: 40 }, () => client.math.add.rpc({ n: 1 }, { signal: later.signal })));
+    expect(getEventListeners(later.signal, 'abort')).toHaveLength(0);
+    process.off('warning', onWarning);
+    expect(warnings).toEqual([]);
   });
 
   test('before anything was sent takes the call back', async () => {

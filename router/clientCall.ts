@@ -1,3 +1,4 @@
+import { onceAborted } from '../transport/abort.ts';
 import {
   HoldfastError,
   IdempotencyUnsupportedError,
@@ -219,9 +220,7 @@ export class ClientCall extends CallLifecycle implements WriteTarget<unknown> {
   #listen(signal: AbortSignal): void {
     // By a getter of the init, say.
     if (signal.aborted) return this.cancel();
-    const onAbort = (): void => this.cancel();
-    signal.addEventListener('abort', onAbort, { once: true });
-    this.#stopListening = () => signal.removeEventListener('abort', onAbort);
+    this.#stopListening = onceAborted(signal, () => this.cancel());
   }
 }
 
