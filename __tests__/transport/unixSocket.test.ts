@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { JsonCodec } from '../../codec/json.ts';
 import { createHarness } from '../../testUtil/harness.ts';
@@ -49,6 +50,26 @@ describe('listening on a Unix socket', () => {
     const path = freshPath();
     await listenOnUnixSocket(makeServer(), path);
     expect(statSync(path).isSocket()).toBe(true);
+  });
+
+  test('is for one of two that begin over one file which was left behind', async () => {
+    const random = new Random(1);
+    for (let round = 0; round < 100; round++) {
+      const path = freshPath();
+      await leaveStaleSocket(path);
+      const begin = async (server: Server) => {
+        for (let turns = random.integer(0, 5); turns > 0; turns--)
+          await new Promise((resolve) => setImmediate(resolve));
+        return codeOf(listenOnUnixSocket(server, path));
+      };
+      const both = [makeServer(), makeServer()];
+      expect((await Promise.all(both.map(begin))).sort()).toEqual(['IN_USE', 'succeeded']);
+      const isHeard = Promise.race(both.map((server) => once(server, 'connection')));
+      const dialled = createConnection(path);
+      await isHeard;
+      dialled.destroy();
+      expect(readdirSync(folder).filter((name) => name.startsWith(basename(path)))).toEqual([basename(path)]);
+    }
   });
 
   test('replaces a socket file that a process which is gone left behind', async () => {

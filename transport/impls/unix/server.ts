@@ -1,6 +1,8 @@
-import { lstat, unlink } from 'node:fs/promises';
+import type { BigIntStats } from 'node:fs';
+import { link, lstat, rename, unlink } from 'node:fs/promises';
 import { createConnection, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { systemClock } from '../../clock.ts';
 import type { ServerTransportOptions } from '../../options.ts';
 import { ServerTransport } from '../../server.ts';
 import { UnixConnection } from './connection.ts';
@@ -43,21 +45,56 @@ function isListening(path: string): Promise<boolean> {
   });
 }
 
+/** Which file it is: the number of one that is gone may be given to the next. */
+interface FileIdentity {
+  readonly ino: bigint;
+  readonly mtimeNs: bigint;
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
+
 /**
- * Removes the socket file that a process which is gone left at `path`. What is no socket, and what somebody listens
- * on, is left alone.
+ * The socket file that a process which is gone left at `path`; undefined if there is none.
+ * @throws {UnixSocketError} what is no socket, and what somebody listens on, is left alone
  */
-async function removeStaleSocket(path: string): Promise<void> {
-  let isSocket: boolean;
+async function findStaleSocket(path: string): Promise<FileIdentity | undefined> {
+  let file: BigIntStats;
   try {
-    isSocket = (await lstat(path)).isSocket();
+    file = await lstat(path, { bigint: true });
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
+    if (isMissing(error)) return undefined;
     throw explainSocketError(error, path);
   }
-  if (!isSocket) throw new UnixSocketError('NOT_A_SOCKET', `there is a file that is not a socket: ${path}`);
+  if (!file.isSocket()) throw new UnixSocketError('NOT_A_SOCKET', `there is a file that is not a socket: ${path}`);
   if (await isListening(path)) throw new UnixSocketError('IN_USE', `another process listens on this socket: ${path}`);
-  await unlink(path);
+  return file;
+}
+
+/**
+ * Removes a stale file, unless another process has done so meanwhile, and may listen there by now.
+ * @returns false if it was another file
+ */
+async function remove(stale: FileIdentity, path: string): Promise<boolean> {
+  // Out of the way first: what is looked at is then what is removed.
+  const aside = `${path}.${systemClock.id()}`;
+  await rename(path, aside);
+  const { ino, mtimeNs } = await lstat(aside, { bigint: true });
+  const isStale = ino === stale.ino && mtimeNs === stale.mtimeNs;
+  if (!isStale) await link(aside, path);
+  await unlink(aside);
+  return isStale;
+}
+
+async function removeStaleSocket(path: string): Promise<void> {
+  for (let stale = await findStaleSocket(path); stale !== undefined; stale = await findStaleSocket(path)) {
+    try {
+      if (await remove(stale, path)) return;
+    } catch (error) {
+      if (!isMissing(error)) throw explainSocketError(error, path);
+    }
+  }
 }
 
 /**
@@ -69,8 +106,7 @@ export async function listenOnUnixSocket(server: Server, path: string): Promise<
   // The system would call a missing folder a lack of permission.
   const folder = dirname(path);
   await lstat(folder).catch((error: unknown) => {
-    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    if (!isMissing) throw explainSocketError(error, path);
+    if (!isMissing(error)) throw explainSocketError(error, path);
     throw new UnixSocketError('NO_SOCKET', `there is no such folder: ${folder}`, { cause: error });
   });
   await removeStaleSocket(path);
