@@ -12,7 +12,7 @@ import { createHarness } from '../testUtil/harness.ts';
 import { matrix } from '../testUtil/matrix.ts';
 import { BufferBudget } from '../transport/budget.ts';
 import { SessionBufferFullError } from '../transport/errors.ts';
-import { cancelMessage } from '../transport/message.ts';
+import { ControlFlags, cancelMessage } from '../transport/message.ts';
 import type { ClientTransportOptions, ServerTransportOptions } from '../transport/options.ts';
 import { StreamFlow } from '../transport/session/streamFlow.ts';
 import { noExtensions } from './support/extensions.ts';
@@ -311,6 +311,43 @@ describe.each(matrix)('flow control over $name', ({ transport, codec }) => {
     await harness.settled();
     expect((await heard).filter(({ ok }) => ok)).toHaveLength(MANY);
     for (const { resReadable } of loud) resReadable.break();
+    await harness.settled();
+  });
+
+  test('what waits for the readers of many streams leaves room for the last value of one that has no credit and nothing waiting', async () => {
+    const limits = {
+      maxSessionBufferBytes: 256 * 1024,
+      maxMessageBytes: 32 * 1024,
+      sessionHighWaterBytes: WINDOW,
+      ackAfterBytes: 2 * ITEM,
+    };
+    const { harness, client, coreOf } = await setup(limits, { maxSessionBufferBytes: 1024 * 1024 });
+    const last = client.flow.loud.subscribe({ count: 0 });
+    await harness.settled();
+    const core = coreOf('server');
+    const [streamId = ''] = core.openStreams;
+    const message = { controlFlags: 0, payload: { ok: true, payload: { i: 0, text } } };
+    let written = 0;
+    for (; core.isWriteReady(streamId); written++) {
+      core.send({ streamId, ...message });
+      await harness.settled();
+    }
+    const loud = upTo(8).map(() => client.flow.loud.subscribe({ count: 17 }));
+    await harness.settled();
+    await harness.advance(6_000);
+    for (const other of core.openStreams) {
+      const fill = () => {
+        for (;;) core.send({ streamId: other, ...message });
+      };
+      if (other !== streamId) expect(fill).toThrow(SessionBufferFullError);
+    }
+    core.send({ streamId, ...message, controlFlags: ControlFlags.StreamClose });
+    const heard = last.resReadable.collect();
+    await harness.settled();
+    expect((await heard).map(({ ok }) => ok)).toEqual(upTo(written + 1).map(() => true));
+    for (const { resReadable } of loud) resReadable.break();
+    // The call is the server's own to end: its last value went past it here.
+    core.closeStream(streamId);
     await harness.settled();
   });
 

@@ -42,7 +42,8 @@ export class Rehandshakes {
   }
 
   wasRequestedSince(clientId: string, time = Number.NEGATIVE_INFINITY): boolean {
-    return (this.#requests.get(clientId) ?? Number.NEGATIVE_INFINITY) >= time;
+    const at = this.#requests.get(clientId);
+    return at !== undefined && at >= time;
   }
 
   readonly ask = (session: SessionConnected): void => {

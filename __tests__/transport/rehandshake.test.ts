@@ -5,12 +5,14 @@ import { matrix } from '../../testUtil/matrix.ts';
 import type { HandshakePeer } from '../../transport/handshake.ts';
 import { rehandshakeResponse } from '../../transport/message.ts';
 import type { ServerTransportOptions } from '../../transport/options.ts';
+import { Rehandshakes } from '../../transport/rehandshakes.ts';
 import { BarePeer, messageOf } from '../support/barePeer.ts';
 import { Echo, Recorder } from '../support/ports.ts';
 import { TransportEventLog } from '../support/transportEvents.ts';
 
 const DAY_MS = 24 * 3_600_000;
 const HANDSHAKE_MS = 5_000;
+const TEN_MINUTES_MS = 600_000;
 
 /** What the clients of these tests show: who they are, and until when (milliseconds since the epoch). */
 interface Token {
@@ -18,6 +20,23 @@ interface Token {
   until?: number | undefined;
   n: number;
 }
+
+test('that fresh metadata were asked for is remembered for as long as a handshake may be judged, and no longer', () => {
+  let now = 1_000;
+  const unused = () => {
+    throw new Error('expected nothing else to be asked');
+  };
+  const transport = { handshake: unused, wallNow: unused, log: unused, post: unused, expire: unused, now: () => now };
+  const rehandshakes = new Rehandshakes(transport);
+  rehandshakes.requested('first');
+  now += TEN_MINUTES_MS - 1;
+  rehandshakes.requested('second');
+  expect(['first', 'second', 'third'].map((id) => rehandshakes.wasRequestedSince(id))).toEqual([true, true, false]);
+  expect([1_000, 1_001].map((time) => rehandshakes.wasRequestedSince('first', time))).toEqual([true, false]);
+  now += 1;
+  rehandshakes.requested('second');
+  expect(['first', 'second'].map((id) => rehandshakes.wasRequestedSince(id))).toEqual([false, true]);
+});
 
 describe.each(matrix)('a re-handshake over $name', ({ transport, codec }) => {
   async function setup(options: ServerTransportOptions = {}) {
