@@ -40,7 +40,16 @@ function countWrites(transport: ServerTransport, clock: VirtualClock): () => num
 }
 
 describe.each(matrix)('one event to many subscribers over $name', ({ transport, codec }) => {
+  /** As many clients as options are given, with so many subscriptions each. */
   async function setup(...clients: ClientTransportOptions[]) {
+    return setupWith(clients, 1);
+  }
+
+  async function setupOne(subscriptions: number) {
+    return setupWith([{}], subscriptions);
+  }
+
+  async function setupWith(clients: readonly ClientTransportOptions[], each: number) {
     const harness = await createHarness({ transport, codec });
     const subscribers: Subscriber[] = [];
     const services = {
@@ -56,12 +65,12 @@ describe.each(matrix)('one event to many subscribers over $name', ({ transport, 
     };
     const serverTransport = harness.server({ extensions: allExtensions });
     const server = createServer(serverTransport, services);
-    const readables = clients.map((options, n) => {
+    const readables = clients.flatMap((options, n) => {
       const client = createClient<typeof services>(harness.client(options, `client-${n}`));
-      return client.events.follow.subscribe({}).resReadable;
+      return Array.from({ length: each }, () => client.events.follow.subscribe({}).resReadable);
     });
     await harness.settled();
-    expect(subscribers).toHaveLength(clients.length);
+    expect(subscribers).toHaveLength(readables.length);
     return { harness, serverTransport, server, subscribers, readables };
   }
 
@@ -81,6 +90,61 @@ describe.each(matrix)('one event to many subscribers over $name', ({ transport, 
       [0, 1, 2],
       [1, 2, 3],
     ]);
+    await server.close();
+    await harness[Symbol.asyncDispose]();
+  });
+
+  test.each([
+    { size: 'small', length: 10 },
+    { size: 'large', length: 200_000 },
+  ])(
+    'is one $size message in memory for all streams of one number, and arrives at each, also after a cut',
+    async (event) => {
+      const { harness, serverTransport, server, subscribers, readables } = await setup({}, {}, {});
+      const sessions = [...serverTransport.sessions.values()];
+      // Each is at another place of its own.
+      for (const [n, subscriber] of subscribers.entries())
+        for (let written = 0; written < n; written++) subscriber.write(Ok({ n: 0 }));
+      await harness.settled();
+      const seqs = sessions.map(({ core }) => core.nextSeq);
+      expect(seqs).toEqual([0, 1, 2]);
+      const text = 'x'.repeat(event.length);
+      const readers = readables.map((readable) => readable[Symbol.asyncIterator]());
+      /** What each hears, the nothings left out. */
+      const heard = Promise.all(
+        readers.map(async (reader, n) => {
+          for (let skipped = 0; skipped < n; skipped++) await reader.next();
+          return (await reader.next()).value;
+        }),
+      );
+      broadcast(subscribers, Ok({ n: 7, text }));
+      const kept = sessions.map(({ core }) => core.ledger.frameAt(core.nextSeq - 1));
+      expect(kept[0]?.length).toBeGreaterThan(event.length);
+      // On River's wire each has an envelope of its own.
+      if (sessions.every(({ core }) => core.isCompact)) for (const one of kept) expect(one).toBe(kept[0]);
+      await harness.settled();
+      // At once: no frame of one has the header of another, which would cost it its connection.
+      expect(await heard).toEqual(readers.map(() => Ok({ n: 7, text })));
+      broadcast(subscribers, Ok({ n: 8, text }));
+      harness.link.cut();
+      await harness.advance(1_000);
+      for (const subscriber of subscribers) subscriber.close();
+      for (const reader of readers) {
+        expect((await reader.next()).value).toEqual(Ok({ n: 8, text }));
+        expect((await reader.next()).done).toBe(true);
+      }
+      await server.close();
+      await harness[Symbol.asyncDispose]();
+    },
+  );
+
+  test('is a message of its own for each number of a stream', async () => {
+    const { harness, server, subscribers, readables } = await setupOne(300);
+    expect(broadcast(subscribers, Ok({ n: 1 }))).toEqual([]);
+    await harness.settled();
+    for (const subscriber of subscribers) subscriber.close(Ok({ n: 2 }));
+    await harness.settled();
+    for (const readable of readables) expect(await readable.collect()).toEqual([Ok({ n: 1 }), Ok({ n: 2 })]);
     await server.close();
     await harness[Symbol.asyncDispose]();
   });

@@ -77,6 +77,8 @@ export function encodeCompact(
   key?: KeyOnWire | undefined,
 ): Uint8Array {
   const { streamId, controlFlags, tracing, payload } = message;
+  if (payload instanceof SharedPayload && controlFlags === 0 && stream > 0)
+    return sharedMessage(codec, payload, stream, maxMessageBytes);
   const isOpening = (controlFlags & ControlFlags.StreamOpen) !== 0;
   const isTraced = isOpening && tracing !== undefined && tracing.traceparent !== '';
   let control = controlFlags & STREAM_FLAGS;
@@ -105,8 +107,7 @@ export function encodeCompact(
   if (deadline !== undefined) length += varintLength(deadline);
   const keyed = key === undefined ? NOTHING : keyBytes(key);
   length += keyed.length;
-  if (length + FRAME_OVERHEAD_BYTES > maxMessageBytes)
-    throw new MessageTooLargeError(length + FRAME_OVERHEAD_BYTES, maxMessageBytes);
+  assertFits(length, maxMessageBytes);
   const out = memoryFor(length);
   out[0] = control;
   let at = stream < 0 ? writeText(out, 1, name) : writeVarint(out, 1, stream);
@@ -140,7 +141,27 @@ function scratch(codec: Codec, value: unknown): Uint8Array {
 /** Of a result, which is what goes to many. */
 function sharedBody(codec: Codec, value: unknown): SharedBody {
   const isOk = isOkResult(value);
-  return { bytes: codec.toBuffer(isOk ? value.payload : value), isOk };
+  return { bytes: codec.toBuffer(isOk ? value.payload : value), isOk, messages: new Map() };
+}
+
+/** A message that many streams have, and nothing of its own but the number of its stream: those of one number are one. */
+function sharedMessage(codec: Codec, payload: SharedPayload, stream: number, maxMessageBytes: number): Uint8Array {
+  const { bytes, isOk, messages } = payload.bodyIn(codec, () => sharedBody(codec, payload.value));
+  const length = 1 + varintLength(stream) + bytes.length;
+  assertFits(length, maxMessageBytes);
+  const known = messages.get(stream);
+  if (known !== undefined) return known;
+  // Without room for the header of a frame, which each session would write into.
+  const out = take(length);
+  out[0] = isOk ? Control.Ok : 0;
+  out.set(bytes, writeVarint(out, 1, stream));
+  messages.set(stream, out);
+  return out;
+}
+
+function assertFits(length: number, maxMessageBytes: number): void {
+  if (length + FRAME_OVERHEAD_BYTES > maxMessageBytes)
+    throw new MessageTooLargeError(length + FRAME_OVERHEAD_BYTES, maxMessageBytes);
 }
 
 /** Memory for a message; before a large one there is room for the header of a frame, so that it need not be copied again. */

@@ -5,6 +5,8 @@ export interface SharedBody {
   /** What the payload is, or what of an ok result there is: {@link isOk}. */
   readonly bytes: Uint8Array;
   readonly isOk: boolean;
+  /** Encoded messages by the number of their stream: sessions whose streams have the same one keep the same memory. */
+  readonly messages: Map<number, Uint8Array>;
 }
 
 /**
