@@ -63,6 +63,10 @@ test('every page that a page links to is there', () => {
     'docs/reliability.md',
     'docs/watch.md',
     'docs/consume.md',
+    'docs/cache.md',
+    'docs/testing.md',
+    'docs/performance.md',
+    'SECURITY.md',
     'examples/README.md',
     'testUtil/sim/README.md',
   ];
