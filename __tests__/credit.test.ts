@@ -14,6 +14,7 @@ import { BufferBudget } from '../transport/budget.ts';
 import { SessionBufferFullError } from '../transport/errors.ts';
 import { ControlFlags, cancelMessage } from '../transport/message.ts';
 import type { ClientTransportOptions, ServerTransportOptions } from '../transport/options.ts';
+import type { SessionCore } from '../transport/session/core.ts';
 import { StreamFlow } from '../transport/session/streamFlow.ts';
 import { noExtensions } from './support/extensions.ts';
 
@@ -141,6 +142,21 @@ class Stage {
       }),
     };
   }
+}
+
+const tight = {
+  maxSessionBufferBytes: 256 * 1024,
+  maxMessageBytes: 32 * 1024,
+  sessionHighWaterBytes: WINDOW,
+  ackAfterBytes: 2 * ITEM,
+};
+const item = { controlFlags: 0, payload: { ok: true, payload: { i: 0, text } } };
+
+/** Says on a stream what there is room for. */
+function fill(core: SessionCore, streamId: string): void {
+  expect(() => {
+    for (;;) core.send({ streamId, ...item });
+  }).toThrow(SessionBufferFullError);
 }
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
@@ -288,24 +304,12 @@ describe.each(matrix)('flow control over $name', ({ transport, codec }) => {
   });
 
   test('what waits for the readers of many streams leaves room for a writer that heeds backpressure', async () => {
-    const limits = {
-      maxSessionBufferBytes: 256 * 1024,
-      maxMessageBytes: 32 * 1024,
-      sessionHighWaterBytes: WINDOW,
-      ackAfterBytes: 2 * ITEM,
-    };
-    const { harness, client, coreOf } = await setup(limits, { maxSessionBufferBytes: 1024 * 1024 });
+    const { harness, client, coreOf } = await setup(tight, { maxSessionBufferBytes: 1024 * 1024 });
     const loud = upTo(8).map(() => client.flow.loud.subscribe({ count: 17 }));
     await harness.settled();
     await harness.advance(6_000);
     const core = coreOf('server');
-    const message = { controlFlags: 0, payload: { ok: true, payload: { i: 0, text } } };
-    for (const streamId of core.openStreams) {
-      const fill = () => {
-        for (;;) core.send({ streamId, ...message });
-      };
-      expect(fill).toThrow(SessionBufferFullError);
-    }
+    for (const streamId of core.openStreams) fill(core, streamId);
     expect(core.bufferedBytes).toBeGreaterThan(192 * 1024);
     const heard = client.flow.heedful.subscribe({ count: MANY }).resReadable.collect();
     await harness.settled();
@@ -315,33 +319,21 @@ describe.each(matrix)('flow control over $name', ({ transport, codec }) => {
   });
 
   test('what waits for the readers of many streams leaves room for the last value of one that has no credit and nothing waiting', async () => {
-    const limits = {
-      maxSessionBufferBytes: 256 * 1024,
-      maxMessageBytes: 32 * 1024,
-      sessionHighWaterBytes: WINDOW,
-      ackAfterBytes: 2 * ITEM,
-    };
-    const { harness, client, coreOf } = await setup(limits, { maxSessionBufferBytes: 1024 * 1024 });
+    const { harness, client, coreOf } = await setup(tight, { maxSessionBufferBytes: 1024 * 1024 });
     const last = client.flow.loud.subscribe({ count: 0 });
     await harness.settled();
     const core = coreOf('server');
     const [streamId = ''] = core.openStreams;
-    const message = { controlFlags: 0, payload: { ok: true, payload: { i: 0, text } } };
     let written = 0;
     for (; core.isWriteReady(streamId); written++) {
-      core.send({ streamId, ...message });
+      core.send({ streamId, ...item });
       await harness.settled();
     }
     const loud = upTo(8).map(() => client.flow.loud.subscribe({ count: 17 }));
     await harness.settled();
     await harness.advance(6_000);
-    for (const other of core.openStreams) {
-      const fill = () => {
-        for (;;) core.send({ streamId: other, ...message });
-      };
-      if (other !== streamId) expect(fill).toThrow(SessionBufferFullError);
-    }
-    core.send({ streamId, ...message, controlFlags: ControlFlags.StreamClose });
+    for (const other of core.openStreams) if (other !== streamId) fill(core, other);
+    core.send({ streamId, ...item, controlFlags: ControlFlags.StreamClose });
     const heard = last.resReadable.collect();
     await harness.settled();
     expect((await heard).map(({ ok }) => ok)).toEqual(upTo(written + 1).map(() => true));
