@@ -50,6 +50,8 @@ export interface ContextSource {
   readonly end: CallEnd;
   readonly deadlineAt: number | undefined;
   cancelByHandler(message: string): void;
+  /** Writes to the server's log, with what identifies the call. */
+  logError(message: string, error: unknown): void;
 }
 
 /**
@@ -64,6 +66,10 @@ export class HandlerContext implements CallContext<unknown, unknown> {
 
   constructor(call: ContextSource) {
     this.#call = call;
+  }
+
+  static callOf(ctx: object): ContextSource | undefined {
+    return #call in ctx ? ctx.#call : undefined;
   }
 
   get metadata(): unknown {
@@ -107,6 +113,14 @@ export class HandlerContext implements CallContext<unknown, unknown> {
     this.#deferCleanup ??= (cleanup) => this.#call.end.defer(cleanup);
     return this.#deferCleanup;
   }
+}
+
+/**
+ * The call behind a context, for the optional parts' own handlers: what is no name on a context cannot be taken for the
+ * application's. Undefined for a context that the router did not make.
+ */
+export function callBehind(ctx: object): ContextSource | undefined {
+  return HandlerContext.callOf(ctx);
 }
 
 /** Makes the contexts of one service's calls. */

@@ -15,7 +15,7 @@ export type {
   UploadClient,
 } from './clientTypes.ts';
 export { type ConnectedClient, type ConnectOptions, type ConnectStatus, connect } from './connect.ts';
-export type { CallContext, ProcedureHandlerContext } from './context.ts';
+export { type CallContext, callBehind, type ProcedureHandlerContext } from './context.ts';
 export {
   type ErrorObjectSchema,
   type ErrorSchema,

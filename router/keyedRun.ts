@@ -99,6 +99,10 @@ export class KeyedRun implements ContextSource {
     this.#decide?.(Err({ code: CANCEL_CODE, message }));
   }
 
+  logError(message: string, error: unknown): void {
+    this.#host.onHandlerFailed(this, message, error);
+  }
+
   /** Runs the handler, its middlewares around it. Settles as what came of it; never rejects. */
   async execute(): Promise<AnyResult> {
     const stopDeadline = this.#armDeadline();

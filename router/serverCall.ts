@@ -147,6 +147,10 @@ export class ServerCall extends RespondingCall implements WriteTarget<AnyResult>
     else this.#remains = this.port.leaveStream(this.streamId);
   }
 
+  logError(message: string, error: unknown): void {
+    this.log('error', message, error);
+  }
+
   onMessage(message: IncomingMessage): void {
     const { controlFlags, payload } = message;
     if (isStreamCancel(controlFlags)) return this.#cancelledByClient(payload);

@@ -60,6 +60,8 @@ export interface SessionPort {
   readonly isConnected: boolean;
   /** True once the peer accepted any extension: River peers never do. */
   readonly speaksExtensions: boolean;
+  /** The largest message that can be sent, its envelope included. */
+  readonly maxMessageBytes: number;
   /** Server side: what the handshake's validator returned, live across re-handshakes. */
   readonly metadata: unknown;
   /** Server side: whom the handshake's metadata speaks for, where the server says who that is. */

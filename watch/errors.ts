@@ -37,6 +37,25 @@ export class EventNotStorableError extends HoldfastError {
   }
 }
 
+/**
+ * An event cannot be sent to a subscriber, who was reset instead: it is larger than its session sends, or than the procedure
+ * permits, or holds something that no codec carries. It is for the log.
+ */
+export class UnsendableEventError extends HoldfastError {
+  readonly position: Position;
+  constructor(position: Position, bytes: number, maxBytes: number) {
+    const why =
+      bytes === Number.POSITIVE_INFINITY
+        ? 'it holds something that no codec carries, or is nested too deeply'
+        : `it takes up to ${bytes} bytes, expected at most ${maxBytes}`;
+    super(
+      'EVENT_UNSENDABLE',
+      `event ${showPosition(position)} cannot be sent, and is a gap to its subscribers: ${why}`,
+    );
+    this.position = position;
+  }
+}
+
 /** A transaction cannot be run as it was asked for; it was rolled back. */
 export class TransactionError extends HoldfastError {
   constructor(message: string, options?: ErrorOptions) {

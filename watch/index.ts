@@ -19,6 +19,7 @@ export {
   ReachedAbortedError,
   ReachedTimeoutError,
   TransactionError,
+  UnsendableEventError,
   UnusableLoadError,
   WatchClosedError,
 } from './errors.ts';

@@ -1,17 +1,30 @@
 import { broadcast, Ok } from '../router/index.ts';
-import type { SentEvent, TopicMessage } from './messages.ts';
+import type { Chunk } from './chunk.ts';
+import { sentEvents, type TopicMessage } from './messages.ts';
 import type { Position } from './position.ts';
 import type { Subscriber, TopicWritable } from './subscriber.ts';
+import type { Complaints } from './unsendable.ts';
 
 type Members<E> = Map<TopicWritable<E>, Subscriber<E>>;
 
 /** Subscribers that are at the head: they share the encoding of what comes next. */
 export class LiveSet<E> {
+  readonly #complaints: Complaints;
+  #maxBytes = Number.POSITIVE_INFINITY;
   /** Those of all events. */
   readonly #unfiltered: Members<E> = new Map();
   /** Those of some keys; and again by each of these. */
   readonly #filtered: Members<E> = new Map();
   readonly #byKey = new Map<string, Members<E>>();
+
+  constructor(complaints: Complaints) {
+    this.#complaints = complaints;
+  }
+
+  /** What weighs no more can be sent to every member. */
+  get maxBytes(): number {
+    return this.#maxBytes;
+  }
 
   get size(): number {
     return this.#unfiltered.size + this.#filtered.size;
@@ -27,7 +40,9 @@ export class LiveSet<E> {
   }
 
   add(subscriber: Subscriber<E>): void {
-    const { writable, keys } = subscriber;
+    const { writable, keys, maxBytes } = subscriber;
+    // Not raised when one leaves, but when all have left: smaller messages than need be do no harm.
+    this.#maxBytes = this.size === 0 ? maxBytes : Math.min(this.#maxBytes, maxBytes);
     if (keys === undefined) {
       this.#unfiltered.set(writable, subscriber);
       return;
@@ -51,21 +66,36 @@ export class LiveSet<E> {
   }
 
   /**
-   * Sends events to whom they are for.
+   * Sends events to whom they are for. Whoever cannot be sent them is reset.
+   * @param chunk one event, if it weighs more than {@link maxBytes}
    * @param keyOf undefined where events have no keys
    * @returns those that are too far behind now; they are no members any more
    */
-  sendEvents(events: SentEvent<E>[], through: Position, keyOf: ((event: E) => string) | undefined): Subscriber<E>[] {
+  sendEvents(chunk: Chunk<E>, through: Position, keyOf: ((event: E) => string) | undefined): Subscriber<E>[] {
     const { epoch, offset } = through;
-    const behind = this.#send(this.#unfiltered, { type: 'events', epoch, through: offset, events }, through);
+    const { bytes } = chunk;
+    const events = sentEvents(chunk.events);
+    const all: TopicMessage<E> = { type: 'events', epoch, through: offset, events };
+    const behind = this.#sendOrReset(this.#unfiltered, all, through, bytes);
     if (keyOf === undefined || this.#filtered.size === 0) return behind;
     for (const sent of events) {
       const members = this.#byKey.get(keyOf(sent.event));
       if (members === undefined) continue;
       const message: TopicMessage<E> = { type: 'events', epoch, through: sent.offset, events: [sent] };
-      behind.push(...this.#send(members, message, { epoch, offset: sent.offset }));
+      behind.push(...this.#sendOrReset(members, message, { epoch, offset: sent.offset }, bytes));
     }
     return behind;
+  }
+
+  #sendOrReset(members: Members<E>, message: TopicMessage<E>, through: Position, bytes: number): Subscriber<E>[] {
+    if (bytes <= this.#maxBytes) return this.#send(members, message, through);
+    const able: Members<E> = new Map();
+    const unable: Members<E> = new Map();
+    for (const [writable, subscriber] of members)
+      (bytes <= subscriber.maxBytes ? able : unable).set(writable, subscriber);
+    for (const subscriber of unable.values()) this.#complaints.unsendable(subscriber, through, bytes);
+    const reset: TopicMessage<E> = { type: 'reset', position: through };
+    return [...this.#send(able, message, through), ...this.#send(unable, reset, through)];
   }
 
   /** Tells all, or only those with a filter, how far everything was looked at, unless they know. */

@@ -2,6 +2,7 @@ import { type Static, Type } from '@sinclair/typebox';
 import type { PayloadSchema } from '../router/index.ts';
 import { MAX_KEY_LENGTH, MAX_KEYS } from './limits.ts';
 import { type Position, PositionSchema } from './position.ts';
+import type { Positioned } from './source.ts';
 
 /*
  * What a subscription of a topic says, in this order:
@@ -19,6 +20,11 @@ const offset = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 export interface SentEvent<E> {
   offset: number;
   event: E;
+}
+
+/** Events as a message has them. */
+export function sentEvents<E>(events: readonly Positioned<E>[]): SentEvent<E>[] {
+  return events.map(({ position, event }) => ({ offset: position.offset, event }));
 }
 
 /** One message of a subscription of a topic. */

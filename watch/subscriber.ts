@@ -5,6 +5,16 @@ import type { Position } from './position.ts';
 /** What a subscription's messages are written to. */
 export type TopicWritable<E> = Writable<Result<TopicMessage<E>, TopicError>>;
 
+/** What is known of a subscription from its beginning. */
+export interface SubscriberCall<E> {
+  readonly writable: TopicWritable<E>;
+  readonly keys: ReadonlySet<string> | undefined;
+  readonly clock: Clock;
+  /** So many bytes of events may share a message to it; an event that takes more cannot be sent to it. */
+  readonly maxBytes: number;
+  readonly logError: (message: string, error: unknown) => void;
+}
+
 /**
  * One subscription of a topic on the server: no queue, only how far it was served. Whoever is at the head hears of events
  * together with the others there; whoever is not reads the history at its own pace.
@@ -13,6 +23,8 @@ export class Subscriber<E> {
   readonly writable: TopicWritable<E>;
   readonly keys: ReadonlySet<string> | undefined;
   readonly clock: Clock;
+  readonly maxBytes: number;
+  readonly logError: (message: string, error: unknown) => void;
   /** Everything up to here was sent, or was not for it. */
   cursor: Position;
   /** Everything up to here it knows to have been sent. */
@@ -23,10 +35,12 @@ export class Subscriber<E> {
   /** Ends listening to the revocation of its permission. */
   stopRevocation: (() => void) | undefined;
 
-  constructor(writable: TopicWritable<E>, keys: ReadonlySet<string> | undefined, clock: Clock, cursor: Position) {
+  constructor({ writable, keys, clock, maxBytes, logError }: SubscriberCall<E>, cursor: Position) {
     this.writable = writable;
     this.keys = keys;
     this.clock = clock;
+    this.maxBytes = maxBytes;
+    this.logError = logError;
     this.cursor = cursor;
     this.told = cursor;
   }

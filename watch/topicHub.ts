@@ -1,14 +1,18 @@
 import { type CancelTimer, Ok } from '../router/index.ts';
-import { type ChunkLimits, chunkLength } from './chunk.ts';
+import { nextChunk } from './chunk.ts';
 import { LiveSet } from './liveSet.ts';
 import type { LocalSource } from './localSource.ts';
-import type { SentEvent } from './messages.ts';
+import { sentEvents } from './messages.ts';
 import type { Position } from './position.ts';
-import type { Positioned } from './source.ts';
 import type { Subscriber } from './subscriber.ts';
+import { Complaints } from './unsendable.ts';
 
 /** How a topic is served. */
-export interface HubOptions<E> extends ChunkLimits {
+export interface HubOptions<E> {
+  /** At most so many events in one message. */
+  readonly batch: number;
+  /** At most so many bytes of events in one message, unless it is one event. */
+  readonly maxBatchBytes: number;
   readonly key: ((event: E) => string) | undefined;
   readonly progressMs: number;
 }
@@ -21,7 +25,8 @@ export class TopicHub<E> {
   readonly #source: LocalSource<E>;
   readonly #options: HubOptions<E>;
   readonly #all = new Set<Subscriber<E>>();
-  readonly #live = new LiveSet<E>();
+  readonly #complaints = new Complaints();
+  readonly #live = new LiveSet<E>(this.#complaints);
   /** Everything up to here went to those that are live; meaningless without any. */
   #cursor: Position;
   #stopListening: (() => void) | undefined;
@@ -108,16 +113,12 @@ export class TopicHub<E> {
       return false;
     }
     for (let rest = outcome.events; rest.length > 0 && this.#live.size > 0; ) {
-      const length = chunkLength(rest, this.#options);
-      const last = rest[Math.max(length, 1) - 1];
+      const chunk = nextChunk(rest, Math.min(this.#options.maxBatchBytes, this.#live.maxBytes));
+      const last = chunk.events.at(-1);
       if (last === undefined) return false;
-      if (length === 0) {
-        this.#sendReset(last.position);
-      } else {
-        this.#cursor = last.position;
-        this.#fellBehind(this.#live.sendEvents(sent(rest.slice(0, length)), last.position, this.#options.key));
-      }
-      rest = rest.slice(Math.max(length, 1));
+      this.#cursor = last.position;
+      this.#fellBehind(this.#live.sendEvents(chunk, last.position, this.#options.key));
+      rest = rest.slice(chunk.events.length);
     }
     return true;
   }
@@ -187,19 +188,20 @@ export class TopicHub<E> {
       subscriber.cursor = through;
       return true;
     }
-    const length = chunkLength(events, this.#options);
-    const last = events[Math.max(length, 1) - 1];
+    const chunk = nextChunk(events, Math.min(this.#options.maxBatchBytes, subscriber.maxBytes));
+    const last = chunk.events.at(-1);
     if (last === undefined) return true;
-    if (length === 0) {
+    const wanted = chunk.events.filter(({ event }) => this.#isWanted(subscriber, event));
+    subscriber.cursor = last.position;
+    if (wanted.length === 0) return false;
+    if (chunk.bytes > subscriber.maxBytes) {
+      this.#complaints.unsendable(subscriber, last.position, chunk.bytes);
       this.#reset(subscriber, last.position);
       return false;
     }
-    const wanted = events.slice(0, length).filter(({ event }) => this.#isWanted(subscriber, event));
-    subscriber.cursor = last.position;
-    if (wanted.length === 0) return false;
     subscriber.told = last.position;
     const { epoch, offset } = last.position;
-    subscriber.writable.write(Ok({ type: 'events', epoch, through: offset, events: sent(wanted) }));
+    subscriber.writable.write(Ok({ type: 'events', epoch, through: offset, events: sentEvents(wanted) }));
     return false;
   }
 
@@ -230,10 +232,6 @@ export class TopicHub<E> {
     }
     return true;
   }
-}
-
-function sent<E>(events: readonly Positioned<E>[]): SentEvent<E>[] {
-  return events.map(({ position, event }) => ({ offset: position.offset, event }));
 }
 
 /** Lets others have their turn between two pieces of a long history. */

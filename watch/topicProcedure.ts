@@ -1,5 +1,6 @@
 import {
   type CallContext,
+  callBehind,
   Err,
   type Infer,
   Ok,
@@ -21,6 +22,7 @@ import {
 import { checkFunction } from './shape.ts';
 import { Subscriber, type TopicWritable } from './subscriber.ts';
 import { TopicHub } from './topicHub.ts';
+import { roomForEvents } from './unsendable.ts';
 
 /** Options of {@link topicProcedure}. */
 export interface TopicProcedureOptions<S extends PayloadSchema, Ctx> {
@@ -35,11 +37,14 @@ export interface TopicProcedureOptions<S extends PayloadSchema, Ctx> {
   key?: ((event: Infer<S>) => string) | undefined;
   /** At most so many events in one message; 256 by default. */
   batch?: number | undefined;
-  /** At most about so many bytes of events in one message, unless it is one event; 256 KiB by default. */
+  /**
+   * At most about so many bytes of events in one message, unless it is one event; 256 KiB by default. Where a session sends
+   * less, fewer events share a message.
+   */
   maxBatchBytes?: number | undefined;
   /**
-   * An event of about more bytes is not sent: its subscribers are reset, and load. 768 KiB by default. Keep it below the
-   * transports' `maxMessageBytes`.
+   * An event of about more bytes is not sent, nor one that is too large for a subscriber's session (`maxMessageBytes` of the
+   * transport): who should have had it is reset, and loads, and the log says so once. 768 KiB by default.
    */
   maxEventBytes?: number | undefined;
   /** A subscription of some keys learns within so many milliseconds how far it is without events; 500 by default. */
@@ -132,11 +137,11 @@ export function topicProcedure<S extends PayloadSchema, Ctx = ProcedureHandlerCo
 ): TopicProcedure<Ctx, S> {
   const { event, authorize, key, description } = options;
   checkFunction('authorize', authorize);
+  const maxEventBytes = positive('maxEventBytes', options.maxEventBytes ?? 768 * 1024);
   const hub = new TopicHub<Infer<S>>(source, {
     key,
     batch: Math.ceil(positive('batch', options.batch ?? 256)),
     maxBatchBytes: positive('maxBatchBytes', options.maxBatchBytes ?? 256 * 1024),
-    maxEventBytes: positive('maxEventBytes', options.maxEventBytes ?? 768 * 1024),
     progressMs: positive('progressMs', options.progressMs ?? 500),
   });
   const followings = new Set<Following<Infer<S>>>();
@@ -164,8 +169,16 @@ export function topicProcedure<S extends PayloadSchema, Ctx = ProcedureHandlerCo
     // The cast: whatever a service adds to it, the context of a handler is that of a call.
     const call = ctx as CallContext<unknown, unknown>;
     const start = beginningOf(source, request);
-    const filter = keys === undefined ? undefined : new Set(keys);
-    const subscriber = new Subscriber(writable, filter, call.clock, start.position);
+    const subscriber = new Subscriber<Infer<S>>(
+      {
+        writable,
+        keys: keys === undefined ? undefined : new Set(keys),
+        clock: call.clock,
+        maxBytes: Math.min(maxEventBytes, roomForEvents(call)),
+        logError: (message, error) => callBehind(call)?.logError(message, error),
+      },
+      start.position,
+    );
     const following = new Following(hub, subscriber, call, ask);
     followings.add(following);
     call.deferCleanup(() => {

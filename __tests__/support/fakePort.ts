@@ -12,6 +12,7 @@ export class FakePort implements SessionPort {
   isOpen = true;
   isConnected = true;
   speaksExtensions = false;
+  maxMessageBytes = 1024 * 1024;
   metadata: unknown = undefined;
   principal: string | undefined;
   idempotency: undefined;

@@ -72,6 +72,10 @@ export class SessionCore extends SessionReception implements SessionPort {
     return this.env.clock;
   }
 
+  get maxMessageBytes(): number {
+    return this.env.options.maxMessageBytes;
+  }
+
   get isOpen(): boolean {
     return this.#ended === undefined;
   }

@@ -7,7 +7,7 @@ import { createServiceSchema } from '../../../router/services.ts';
 import { createHarness, type Harness } from '../../../testUtil/harness.ts';
 import type { TransportName } from '../../../testUtil/links.ts';
 import type { ClientTransport } from '../../../transport/client.ts';
-import type { ClientTransportOptions } from '../../../transport/options.ts';
+import type { ClientTransportOptions, ServerTransportOptions } from '../../../transport/options.ts';
 import type { ServerTransport } from '../../../transport/server.ts';
 import type { LocalSource } from '../../../watch/localSource.ts';
 import { createTopic, type Topic } from '../../../watch/topic.ts';
@@ -72,12 +72,12 @@ export class ServedDocs {
   transport: ServerTransport;
   server: Server<DocServices>;
 
-  constructor(h: Harness, topic: Topic<DocEvent>, options: DocProcedureOptions) {
+  constructor(h: Harness, topic: Topic<DocEvent>, options: DocProcedureOptions, limits: ServerTransportOptions = {}) {
     this.h = h;
     this.topic = topic;
     this.#source = new Forgetful(topic);
     this.services = docServices(this.#source, options);
-    this.transport = h.server({ extensions: allExtensions });
+    this.transport = h.server({ extensions: allExtensions, ...limits });
     this.server = createServer(this.transport, this.services);
   }
 
@@ -119,10 +119,15 @@ export class ServedDocs {
 }
 
 export async function serveDocs(
-  options: DocProcedureOptions & { transport?: TransportName; codec?: Codec; keep?: number } = {},
+  options: DocProcedureOptions & {
+    transport?: TransportName;
+    codec?: Codec;
+    keep?: number;
+    limits?: ServerTransportOptions;
+  } = {},
 ): Promise<ServedDocs> {
-  const { transport = 'memory', codec = JsonCodec, keep, ...procedureOptions } = options;
+  const { transport = 'memory', codec = JsonCodec, keep, limits, ...procedureOptions } = options;
   const h = await createHarness({ transport, codec });
   const topic = createTopic({ event: DocEvent, keep: { events: keep }, clock: h.clock });
-  return new ServedDocs(h, topic, procedureOptions);
+  return new ServedDocs(h, topic, procedureOptions, limits);
 }
