@@ -9,14 +9,14 @@ interface Waiting<V> {
 export class ValueIterators<V> {
   #version = 0;
   #latest: { readonly value: V } | undefined;
-  #waiting: Waiting<V>[] = [];
+  #waiting = new Set<Waiting<V>>();
   #end: { readonly error: HoldfastError | undefined } | undefined;
 
   next(value: V): void {
     this.#version += 1;
     this.#latest = { value };
     const waiting = this.#waiting;
-    this.#waiting = [];
+    this.#waiting = new Set();
     for (const { resolve } of waiting) resolve({ done: false, value });
   }
 
@@ -25,32 +25,44 @@ export class ValueIterators<V> {
     this.#end ??= { error };
     this.#latest = undefined;
     const waiting = this.#waiting;
-    this.#waiting = [];
+    this.#waiting = new Set();
     for (const one of waiting) settle(one, error);
   }
 
   iterate(): AsyncIterator<V, undefined> {
     let seen = 0;
     let hasLeft = false;
+    const pending = new Set<Waiting<V>>();
     return {
       next: () => {
         if (hasLeft) return Promise.resolve({ done: true, value: undefined });
         return new Promise((resolve, reject) => {
           const deliver: Waiting<V> = {
             resolve: (result) => {
+              pending.delete(deliver);
               seen = this.#version;
               resolve(result);
             },
-            reject,
+            reject: (error) => {
+              pending.delete(deliver);
+              reject(error);
+            },
           };
           if (this.#end !== undefined) settle(deliver, this.#end.error);
           else if (this.#latest !== undefined && seen < this.#version)
             deliver.resolve({ done: false, ...this.#latest });
-          else this.#waiting.push(deliver);
+          else {
+            pending.add(deliver);
+            this.#waiting.add(deliver);
+          }
         });
       },
       return: () => {
         hasLeft = true;
+        for (const one of [...pending]) {
+          this.#waiting.delete(one);
+          settle(one, undefined);
+        }
         return Promise.resolve({ done: true, value: undefined });
       },
     };
