@@ -1,6 +1,7 @@
 import { type Clock, type ErrorPayload, systemClock } from '../router/index.ts';
 import { InvalidArgumentError, WatchClosedError } from './errors.ts';
 import { type Beginning, type Feed, Follower, type FollowHandler } from './follower.ts';
+import { hasReached } from './hasReached.ts';
 import { checkKeys, MAX_KEYS } from './limits.ts';
 import type { SentEvent } from './messages.ts';
 import type { Position } from './position.ts';
@@ -49,6 +50,8 @@ class KeyGroup<E> implements KeyWatchers<E>, FollowHandler<E> {
   #isFollowing = false;
   #isChanging = false;
   #isReady = false;
+  /** Where the history ended when the attempt that runs was ready, until that is reached. */
+  #head: Position | undefined;
   #resubscribedAt = Number.NEGATIVE_INFINITY;
   #isDisposed = false;
 
@@ -130,7 +133,21 @@ class KeyGroup<E> implements KeyWatchers<E>, FollowHandler<E> {
     if (this.#isFollowing && this.#isReady && isAsked && this.#askedFor.size === this.#members.size) {
       return this.#letIn(); // another watch of a key that is asked for already
     }
+    // One that is under way is not given up: keys that come and go faster than it is answered would never hear anything.
+    if (this.#isFollowing && !this.#isSettled) return;
     this.#begin();
+  }
+
+  /** The attempt that runs has come to the head of its beginning: another one loses nothing. */
+  get #isSettled(): boolean {
+    return this.#isReady && (this.#head === undefined || hasReached(this.#follower.heard, this.#head));
+  }
+
+  /** Takes up what has changed while the attempt was under way. */
+  #settle(): void {
+    if (!this.#isSettled || this.#head === undefined) return;
+    this.#head = undefined;
+    this.#change();
   }
 
   #begin(): void {
@@ -162,14 +179,16 @@ class KeyGroup<E> implements KeyWatchers<E>, FollowHandler<E> {
     for (const members of [...this.#members.values()]) for (const member of [...members]) tell(member);
   }
 
-  onReady(beginning: Beginning, position: Position): void {
+  onReady(beginning: Beginning, position: Position, head: Position = position): void {
     this.#isReady = true;
+    this.#head = head;
     this.#each((member) => {
       if (!this.#askedFor.has(member.key)) return; // the attempt for its key is on its way
       const isNew = !member.isIn;
       member.isIn = true;
       member.handler.onReady(isNew ? 'first' : beginning, position, undefined);
     });
+    this.#settle();
   }
 
   onEvents(events: readonly SentEvent<E>[], through: Position): void {
@@ -184,6 +203,7 @@ class KeyGroup<E> implements KeyWatchers<E>, FollowHandler<E> {
     this.#each((member) => {
       if (member.isIn) member.handler.onEvents(byKey.get(member.key) ?? [], through);
     });
+    this.#settle();
   }
 
   #keyOf(event: E): string | undefined {
@@ -196,6 +216,9 @@ class KeyGroup<E> implements KeyWatchers<E>, FollowHandler<E> {
 
   onReset(position: Position): void {
     this.#each((member) => member.isIn && member.handler.onReset(position));
+    // What comes of what the attempt began with is of no matter: all of them load.
+    if (this.#head !== undefined) this.#head = position;
+    this.#settle();
   }
 
   onLost(error: ErrorPayload | undefined): void {

@@ -76,6 +76,41 @@ describe('watches of single keys', () => {
     await end();
   });
 
+  test.each([1, 4])(
+    'come and go faster than a server answers, and what it says in between is heard, %s at a time',
+    async (batch) => {
+      const answers: (() => void)[] = [];
+      const authorize = () => new Promise<boolean>((resolve) => answers.push(() => resolve(true)));
+      const { served, add, end } = await setup({ authorize, batch });
+      const answer = async () => {
+        for (const permit of answers.splice(0)) permit();
+        await served.h.settled();
+      };
+      const a = add('a');
+      await served.h.settled();
+      await answer();
+      const others = [];
+      const lags: number[] = [];
+      for (let n = 1; n <= 20; n++) {
+        for (let i = 0; i < 4; i++) served.publish(4 * n + i, 'a');
+        // Before each answer keys have changed once more.
+        others.push(add(`other ${n}`));
+        others[n - 3]?.dispose();
+        const asked = answers.splice(0);
+        await served.h.settled();
+        for (const permit of asked) permit();
+        await served.h.settled();
+        lags.push(n - (a.value?.length ?? 0) / 4);
+      }
+      expect(Math.max(...lags)).toBeLessThan(4);
+      while (answers.length > 0) await answer();
+      expect(a.value).toEqual(Array.from({ length: 80 }, (_, i) => i + 4));
+      expect(others.map(({ state }) => state)).toEqual([...Array(18).fill('closed'), 'live', 'live']);
+      expect([a.stats.loads, a.stats.resets, a.state]).toEqual([1, 0, 'live']);
+      await end();
+    },
+  );
+
   test('that are added while events pass have all of their own', async () => {
     const { served, add, end } = await setup();
     add('a');
