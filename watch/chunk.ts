@@ -86,10 +86,7 @@ function weighFields(value: object, depth: number): number {
   return bytes;
 }
 
-/**
- * The first of these events that share the next message. At least one, also where that weighs too much: it is alone then.
- * @param events at least one
- */
+/** The first of these events, which share the next message. One of them even if it weighs too much; it is alone then. */
 export function nextChunk<E>(events: readonly Positioned<E>[], maxBytes: number): Chunk<E> {
   let bytes = 0;
   let length = 0;

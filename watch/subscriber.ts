@@ -9,9 +9,13 @@ export type TopicWritable<E> = Writable<Result<TopicMessage<E>, TopicError>>;
 export interface SubscriberCall<E> {
   readonly writable: TopicWritable<E>;
   readonly keys: ReadonlySet<string> | undefined;
+  /** Whose it is. */
+  readonly client: string;
   readonly clock: Clock;
   /** So many bytes of events may share a message to it; an event that takes more cannot be sent to it. */
   readonly maxBytes: number;
+  /** What `waitForWriteReady` waits for. */
+  readonly canTakeMore: () => boolean;
   readonly logError: (message: string, error: unknown) => void;
 }
 
@@ -22,8 +26,10 @@ export interface SubscriberCall<E> {
 export class Subscriber<E> {
   readonly writable: TopicWritable<E>;
   readonly keys: ReadonlySet<string> | undefined;
+  readonly client: string;
   readonly clock: Clock;
   readonly maxBytes: number;
+  readonly canTakeMore: () => boolean;
   readonly logError: (message: string, error: unknown) => void;
   /** Everything up to here was sent, or was not for it. */
   cursor: Position;
@@ -31,15 +37,18 @@ export class Subscriber<E> {
   told: Position;
   /** What was begun for it under an older number is not continued. */
   turn = 0;
-  cancelPause: CancelTimer | undefined;
+  /** Ends waiting for its turn. */
+  cancelTurn: CancelTimer | undefined;
   /** Ends listening to the revocation of its permission. */
   stopRevocation: (() => void) | undefined;
 
-  constructor({ writable, keys, clock, maxBytes, logError }: SubscriberCall<E>, cursor: Position) {
+  constructor({ writable, keys, client, clock, maxBytes, canTakeMore, logError }: SubscriberCall<E>, cursor: Position) {
     this.writable = writable;
     this.keys = keys;
+    this.client = client;
     this.clock = clock;
     this.maxBytes = maxBytes;
+    this.canTakeMore = canTakeMore;
     this.logError = logError;
     this.cursor = cursor;
     this.told = cursor;
@@ -54,7 +63,7 @@ export class Subscriber<E> {
   /** Ends what was begun for it. */
   interrupt(): void {
     this.turn += 1;
-    this.cancelPause?.();
-    this.cancelPause = undefined;
+    this.cancelTurn?.();
+    this.cancelTurn = undefined;
   }
 }

@@ -5,6 +5,7 @@ import type { LocalSource } from './localSource.ts';
 import { sentEvents } from './messages.ts';
 import type { Position } from './position.ts';
 import type { Subscriber } from './subscriber.ts';
+import { turnsOf } from './turns.ts';
 import { Complaints } from './unsendable.ts';
 
 /** How a topic is served. */
@@ -67,7 +68,7 @@ export class TopicHub<E> {
   }
 
   resume(subscriber: Subscriber<E>): void {
-    if (this.#all.has(subscriber)) void this.#catchUp(subscriber, subscriber.turn);
+    if (this.#all.has(subscriber)) this.#catchUp(subscriber, subscriber.turn);
   }
 
   #leave(subscriber: Subscriber<E>): void {
@@ -152,18 +153,28 @@ export class TopicHub<E> {
     }
   }
 
-  async #catchUp(subscriber: Subscriber<E>, turn: number): Promise<void> {
-    try {
-      await subscriber.writable.waitForWriteReady();
-      while (subscriber.turn === turn && subscriber.writable.isWritable()) {
-        if (this.#step(subscriber) && this.#join(subscriber)) return;
-        await pause(subscriber);
-        await subscriber.writable.waitForWriteReady();
+  /** Has it wait until it can take more, and then for its turn: others are served in between. */
+  #catchUp(subscriber: Subscriber<E>, turn: number): void {
+    const isOver = () => subscriber.turn !== turn || !subscriber.writable.isWritable();
+    const step = () => {
+      subscriber.cancelTurn = undefined;
+      try {
+        // Not if others of its session have used the room since.
+        if (subscriber.canTakeMore() && this.#step(subscriber) && this.#join(subscriber)) return;
+        if (!isOver()) this.#catchUp(subscriber, turn);
+      } catch {
+        // Its call has ended; or the source cannot be read.
+        if (subscriber.turn === turn) this.#giveUp(subscriber);
       }
-    } catch {
-      // Its call has ended; or the source cannot be read.
-      if (subscriber.turn === turn) this.#giveUp(subscriber);
-    }
+    };
+    subscriber.writable.waitForWriteReady().then(
+      () => {
+        if (!isOver()) subscriber.cancelTurn = turnsOf(subscriber.clock).add(subscriber.client, step);
+      },
+      () => {
+        if (subscriber.turn === turn) this.#giveUp(subscriber);
+      },
+    );
   }
 
   /** Ends a subscription that cannot go on: whoever it belongs to begins another, since its position. */
@@ -183,25 +194,26 @@ export class TopicHub<E> {
       return false;
     }
     const { events, through = subscriber.cursor } = outcome;
-    if (events.length === 0) {
+    const end = events.at(-1)?.position;
+    if (end === undefined) {
       // Not the source's head: another process may have published since.
       subscriber.cursor = through;
       return true;
     }
-    const chunk = nextChunk(events, Math.min(this.#options.maxBatchBytes, subscriber.maxBytes));
-    const last = chunk.events.at(-1);
-    if (last === undefined) return true;
-    const wanted = chunk.events.filter(({ event }) => this.#isWanted(subscriber, event));
-    subscriber.cursor = last.position;
-    if (wanted.length === 0) return false;
+    const wanted = events.filter(({ event }) => this.#isWanted(subscriber, event));
+    const chunk = nextChunk(wanted, Math.min(this.#options.maxBatchBytes, subscriber.maxBytes));
+    const last = chunk.events.at(-1)?.position;
+    const position = last === undefined || chunk.events.length === wanted.length ? end : last;
+    subscriber.cursor = position;
+    if (last === undefined) return false;
     if (chunk.bytes > subscriber.maxBytes) {
-      this.#complaints.unsendable(subscriber, last.position, chunk.bytes);
-      this.#reset(subscriber, last.position);
+      this.#complaints.unsendable(subscriber, last, chunk.bytes);
+      this.#reset(subscriber, position);
       return false;
     }
-    subscriber.told = last.position;
-    const { epoch, offset } = last.position;
-    subscriber.writable.write(Ok({ type: 'events', epoch, through: offset, events: sentEvents(wanted) }));
+    subscriber.told = position;
+    const { epoch, offset } = position;
+    subscriber.writable.write(Ok({ type: 'events', epoch, through: offset, events: sentEvents(chunk.events) }));
     return false;
   }
 
@@ -232,14 +244,4 @@ export class TopicHub<E> {
     }
     return true;
   }
-}
-
-/** Lets others have their turn between two pieces of a long history. */
-function pause(subscriber: Subscriber<unknown>): Promise<void> {
-  return new Promise((resolve) => {
-    subscriber.cancelPause = subscriber.clock.afterIo(() => {
-      subscriber.cancelPause = undefined;
-      resolve();
-    });
-  });
 }

@@ -169,13 +169,16 @@ export function topicProcedure<S extends PayloadSchema, Ctx = ProcedureHandlerCo
     // The cast: whatever a service adds to it, the context of a handler is that of a call.
     const call = ctx as CallContext<unknown, unknown>;
     const start = beginningOf(source, request);
+    const behind = callBehind(call);
     const subscriber = new Subscriber<Infer<S>>(
       {
         writable,
         keys: keys === undefined ? undefined : new Set(keys),
+        client: call.from,
         clock: call.clock,
+        canTakeMore: () => behind?.port.isWriteReady(behind.streamId) ?? true,
         maxBytes: Math.min(maxEventBytes, roomForEvents(call)),
-        logError: (message, error) => callBehind(call)?.logError(message, error),
+        logError: (message, error) => behind?.logError(message, error),
       },
       start.position,
     );
