@@ -40,6 +40,28 @@ function startKeyedRpc(
   new KeyedRpc(caller, kind, key, init, options, result).start();
 }
 
+/** By the methods of a procedure. */
+const transports = new WeakMap<object, ClientTransport>();
+
+/**
+ * Calls `fn` when the transport is closed that the calls of a procedure go over, at once if it is.
+ * @param procedure such as `client.docs.changes`; of what no client made nothing is known
+ * @param fn is told whose transport it was
+ * @returns what withdraws it
+ */
+export function onceTransportClosed(procedure: object, fn: (clientId: string) => void): () => void {
+  const transport = transports.get(procedure);
+  if (transport === undefined) return () => undefined;
+  const listener = ({ status }: { status: 'open' | 'closed' }): void => {
+    if (status !== 'closed') return;
+    transport.removeEventListener('transportStatus', listener);
+    fn(transport.clientId);
+  };
+  transport.addEventListener('transportStatus', listener);
+  if (transport.getStatus() === 'closed') listener({ status: 'closed' });
+  return () => transport.removeEventListener('transportStatus', listener);
+}
+
 /** The methods of one procedure. Which of them exist for whom is the business of types alone. */
 function procedureMethods(caller: Caller, serviceName: string, procedureName: string): object {
   const kind = (closesRequest: boolean, isSingle: boolean): CallKind => ({
@@ -52,7 +74,7 @@ function procedureMethods(caller: Caller, serviceName: string, procedureName: st
   const uploadKind = kind(false, true);
   const subscriptionKind = kind(true, false);
   const streamKind = kind(false, false);
-  return {
+  const methods = {
     rpc(init: unknown, options: CallOptions = {}) {
       const result = new PendingResult();
       try {
@@ -86,6 +108,8 @@ function procedureMethods(caller: Caller, serviceName: string, procedureName: st
       return { reqWritable: writableOf(call), resReadable };
     },
   };
+  transports.set(methods, caller.transport);
+  return methods;
 }
 
 /**

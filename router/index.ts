@@ -4,7 +4,7 @@ export { type CancelTimer, type Clock, systemClock } from '../transport/clock.ts
 export { HoldfastError } from '../transport/errors.ts';
 export { broadcast } from './broadcast.ts';
 export type { CallOptions, UnkeyedCallOptions } from './callOptions.ts';
-export { type ClientOptions, createClient } from './client.ts';
+export { type ClientOptions, createClient, onceTransportClosed } from './client.ts';
 export type {
   Client,
   ProcedureClient,

@@ -1,4 +1,11 @@
-import { type Clock, type ErrorPayload, type Readable, UNCAUGHT_ERROR_CODE } from '../router/index.ts';
+import {
+  type Clock,
+  type ErrorPayload,
+  onceTransportClosed,
+  type Readable,
+  UNCAUGHT_ERROR_CODE,
+} from '../router/index.ts';
+import { WatchClosedError } from './errors.ts';
 import { beginningOf, type LocalSource } from './localSource.ts';
 import type { TopicMessage, TopicRequest } from './messages.ts';
 
@@ -15,11 +22,18 @@ export interface AttemptSink<E> {
 }
 
 /** Begins one attempt. What it returns revokes it: nothing is delivered after that, whatever still arrives. */
-export type OpenAttempt<E> = (request: TopicRequest, sink: AttemptSink<E>) => () => void;
+export interface OpenAttempt<E> {
+  (request: TopicRequest, sink: AttemptSink<E>): () => void;
+  /**
+   * Calls `fn` when there is nobody to be asked any more, for good; at once if that is so.
+   * @returns what withdraws it
+   */
+  onceOver?: ((fn: (error: WatchClosedError) => void) => () => void) | undefined;
+}
 
 /** Attempts over a client. */
 export function remoteAttempts<E>(client: TopicClient<E>): OpenAttempt<E> {
-  return (request, sink) => {
+  const open: OpenAttempt<E> = (request, sink) => {
     let isRevoked = false;
     let resReadable: Readable<TopicMessage<E>, ErrorPayload> | undefined;
     const read = async (): Promise<void> => {
@@ -43,6 +57,9 @@ export function remoteAttempts<E>(client: TopicClient<E>): OpenAttempt<E> {
       resReadable?.break();
     };
   };
+  open.onceOver = (fn) =>
+    onceTransportClosed(client, (clientId) => fn(new WatchClosedError('following', `transport ${clientId}`)));
+  return open;
 }
 
 const LOCAL_BATCH = 256;

@@ -63,10 +63,10 @@ export class TransactionError extends HoldfastError {
   }
 }
 
-/** The topic, mirror or watch was closed. */
+/** The topic, mirror or watch was closed, or the transport that it needs. */
 export class WatchClosedError extends HoldfastError {
-  constructor(doing: string) {
-    super('WATCH_CLOSED', `it was closed: ${doing} is not possible any more`);
+  constructor(doing: string, what = 'it') {
+    super('WATCH_CLOSED', `${what} was closed: ${doing} is not possible any more`);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Clock, ErrorPayload } from '../router/index.ts';
 import type { OpenAttempt } from './attempt.ts';
 import { Backoff } from './backoff.ts';
+import type { WatchClosedError } from './errors.ts';
 import type { SentEvent, TopicMessage } from './messages.ts';
 import type { Position } from './position.ts';
 
@@ -25,6 +26,8 @@ export interface FollowHandler<E> {
   onLost(error: ErrorPayload | undefined): void;
   /** The subscription was refused; there will be no other. */
   onRefused(error: ErrorPayload): void;
+  /** There is nobody to be asked any more: the transport was closed. Without it, it is a loss that nothing follows. */
+  onOver?(error: WatchClosedError): void;
 }
 
 /** What {@link FollowHandler}s are attached to: a subscription of one's own, or a share of one. */
@@ -53,6 +56,8 @@ export class Follower<E> implements Feed {
   #heard: Position | undefined;
   #revoke: (() => void) | undefined;
   #isReady = false;
+  #isOver = false;
+  #stopListening: (() => void) | undefined;
 
   /** @param ask called at every attempt */
   constructor(
@@ -74,18 +79,30 @@ export class Follower<E> implements Feed {
   }
 
   start(): void {
-    this.#attempt();
+    this.#isOver = false;
+    this.#stopListening?.();
+    this.#stopListening = this.#open.onceOver?.((error) => this.#over(error));
+    if (!this.#isOver) this.#attempt();
   }
 
   stop(): void {
+    this.#stopListening?.();
+    this.#stopListening = undefined;
     this.#backoff.cancel();
     this.#revoke?.();
     this.#revoke = undefined;
   }
 
   resubscribe(): void {
-    if (this.#backoff.isWaiting) return; // an attempt is due anyway
+    if (this.#isOver || this.#backoff.isWaiting) return; // none is of use, or one is due anyway
     this.#attempt();
+  }
+
+  #over(error: WatchClosedError): void {
+    this.#isOver = true;
+    this.stop();
+    if (this.#handler.onOver !== undefined) this.#handler.onOver(error);
+    else this.#handler.onLost(error);
   }
 
   #attempt(): void {

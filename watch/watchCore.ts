@@ -11,7 +11,8 @@ import { type ReachedOptions, ReachedWaiters } from './reached.ts';
 /**
  * Where a watch is. `connecting`: no subscription yet, and no value. `loading`: subscribed; the value is missing, or older
  * than what was heard. `live`: the value holds everything that was heard. `stale`: there is a value, but the subscription
- * is lost, or loading fails. `refused`: the server does not permit it, for good. `closed`: disposed of.
+ * is lost, or loading fails. `refused`: the server does not permit it, for good. `closed`: disposed of, or the client's
+ * transport was closed.
  */
 export type WatchState = 'connecting' | 'loading' | 'live' | 'stale' | 'refused' | 'closed';
 
@@ -38,7 +39,7 @@ export interface Watch<V> extends AsyncIterable<V> {
   readonly state: WatchState;
   /** Everything up to here is in the value. */
   readonly position: Position | undefined;
-  /** Why it is not live: what a load or a subscription failed with last. */
+  /** Why it is not live: what a load or a subscription failed with last; a {@link WatchClosedError} if the transport was closed. */
   readonly error: unknown;
   readonly stats: WatchStats;
   /**
@@ -118,8 +119,8 @@ export abstract class WatchCore<E, V, L> implements Watch<V>, FollowHandler<E>, 
   /** Apart from the constructor: a feed may answer at once. */
   start(): void {
     this.#told = this.state;
+    this.#armResync(); // first, for a feed that is over ends it
     this.#feed.start();
-    this.#armResync();
   }
 
   get value(): V | undefined {
@@ -202,6 +203,13 @@ export abstract class WatchCore<E, V, L> implements Watch<V>, FollowHandler<E>, 
     const error = new NotAuthorizedError(message);
     this.#error = error;
     this.#finish('refused', error, error);
+  }
+
+  onOver(error: WatchClosedError): void {
+    if (this.#end !== undefined) return;
+    this.#error = error;
+    // Iterations are done: it is the application that has closed the transport.
+    this.#finish('closed', undefined, error);
   }
 
   onLoading(): void {

@@ -152,10 +152,10 @@ class KeyGroup<E> implements KeyWatchers<E>, FollowHandler<E> {
 
   #begin(): void {
     this.#isReady = false;
-    if (this.#isFollowing) this.#follower.resubscribe();
-    else this.#follower.start();
-    this.#isFollowing = true;
     this.#resubscribedAt = this.#clock.now();
+    if (this.#isFollowing) return this.#follower.resubscribe();
+    this.#isFollowing = true;
+    this.#follower.start();
   }
 
   #letIn(): void {
@@ -230,6 +230,12 @@ class KeyGroup<E> implements KeyWatchers<E>, FollowHandler<E> {
     this.#isReady = false;
     this.#isFollowing = false;
     this.#each((member) => member.handler.onRefused(error));
+  }
+
+  onOver(error: WatchClosedError): void {
+    this.#isReady = false;
+    this.#isFollowing = false;
+    this.#each((member) => member.handler.onOver?.(error));
   }
 }
 
