@@ -64,7 +64,10 @@ function weighObject(value: object, depth: number): number {
   if (depth > MAX_DEPTH) return Number.POSITIVE_INFINITY;
   if (Array.isArray(value)) {
     let bytes = 5;
-    for (const item of value) bytes += weigh(item, depth + 1) + 1;
+    for (const item of value) {
+      bytes += weigh(item, depth + 1) + 1;
+      if (bytes === Number.POSITIVE_INFINITY) break; // a circle is gone round once, and not in every way there is
+    }
     return bytes;
   }
   if (isPlain(value)) return weighFields(value, depth);
@@ -82,7 +85,10 @@ function isPlain(value: object): boolean {
 function weighFields(value: object, depth: number): number {
   let bytes = 5;
   // Three more than the texts: a colon, a comma, and a dollar that a key with one gets in JSON.
-  for (const [key, member] of Object.entries(value)) bytes += weighText(key) + weigh(member, depth + 1) + 3;
+  for (const [key, member] of Object.entries(value)) {
+    bytes += weighText(key) + weigh(member, depth + 1) + 3;
+    if (bytes === Number.POSITIVE_INFINITY) break;
+  }
   return bytes;
 }
 

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../router/index.ts';
+import { weigh } from './chunk.ts';
 import { History } from './history.ts';
 import type { Position } from './position.ts';
 import type { Positioned } from './source.ts';
@@ -25,14 +26,14 @@ export class MemoryTopicStore implements TopicStore {
   append(events: readonly unknown[], at: number, keep: SettledKeep): Position {
     for (const event of events) {
       this.#head += 1;
-      this.#history.push({ position: { epoch: this.#epoch, offset: this.#head }, event }, at);
+      this.#history.push({ position: { epoch: this.#epoch, offset: this.#head }, event }, at, weightOf(event, keep));
     }
     this.trim(at, keep);
     return { epoch: this.#epoch, offset: this.#head };
   }
 
   trim(at: number, keep: SettledKeep): void {
-    const dropped = this.#history.trim(keep.events, at - keep.ageMs);
+    const dropped = this.#history.trim(keep.events, at - keep.ageMs, keep.bytes);
     if (dropped !== undefined) this.#floor = dropped.position.offset;
   }
 
@@ -43,4 +44,10 @@ export class MemoryTopicStore implements TopicStore {
   isUnsettled(): boolean {
     return false;
   }
+}
+
+/** Nothing where it is not asked for; nor where nobody knows: a value that no codec carries may be of any size. */
+function weightOf(event: unknown, { bytes }: SettledKeep): number {
+  const weight = bytes === Number.POSITIVE_INFINITY ? 0 : weigh(event);
+  return weight === Number.POSITIVE_INFINITY ? 0 : weight;
 }

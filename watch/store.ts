@@ -8,22 +8,34 @@ export interface Keep {
   events?: number | undefined;
   /** None older than so many milliseconds; by default age does not matter. It is looked at when something is published. */
   ageMs?: number | undefined;
+  /**
+   * Of a {@link MemoryTopicStore}: no more than about so many bytes, as events weigh when they are sent, but always the newest
+   * event; 64 MiB by default, `Infinity` for any. What no codec carries is not counted. Stores on a disk and mirrors do not look at it.
+   */
+  bytes?: number | undefined;
 }
 
 /** {@link Keep} with its defaults. */
 export interface SettledKeep {
   readonly events: number;
   readonly ageMs: number;
+  readonly bytes: number;
 }
 
 const DEFAULT_KEPT_EVENTS = 10_000;
+const DEFAULT_KEPT_BYTES = 64 * 1024 * 1024;
 
 /** @throws {InvalidArgumentError} */
-export function settleKeep({ events = DEFAULT_KEPT_EVENTS, ageMs = Number.POSITIVE_INFINITY }: Keep = {}): SettledKeep {
+export function settleKeep({
+  events = DEFAULT_KEPT_EVENTS,
+  ageMs = Number.POSITIVE_INFINITY,
+  bytes = DEFAULT_KEPT_BYTES,
+}: Keep = {}): SettledKeep {
   if (events !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(events) && events >= 1))
     throw new InvalidArgumentError(`expected keep.events to be a whole number from 1, or Infinity, got ${events}`);
   if (!(ageMs > 0)) throw new InvalidArgumentError(`expected keep.ageMs of more than 0, got ${ageMs}`);
-  return { events, ageMs };
+  if (!(bytes > 0)) throw new InvalidArgumentError(`expected keep.bytes of more than 0, got ${bytes}`);
+  return { events, ageMs, bytes };
 }
 
 /** Where a topic's history begins and ends. */

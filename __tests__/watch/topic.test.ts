@@ -121,9 +121,48 @@ describe('a topic', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  test.each([{ events: 0 }, { events: 1.5 }, { ageMs: 0 }, { ageMs: Number.NaN }])('refuses to keep %j', (keep) => {
-    expect(() => createTopic({ event: Event, keep })).toThrow(/expected keep\.(events|ageMs)/);
+  test('keeps no more bytes than it may, and the newest event whatever it takes', () => {
+    const clock = quietClock();
+    const topic = createTopic({ event: Type.Object({ text: Type.String() }), keep: { bytes: 10_000 }, clock });
+    const held = () => {
+      const outcome = topic.read(undefined, 1_000);
+      return outcome.kind === 'events' ? outcome.events.map(({ event }) => event.text.length) : [];
+    };
+    for (let n = 0; n < 3_000; n++) topic.publish({ text: 'x'.repeat(900 + (n % 2)) });
+    expect(held()).toHaveLength(10);
+    topic.publish({ text: 'x'.repeat(20_000) });
+    expect(held()).toEqual([20_000]);
+    expect(topic.read({ ...topic.head(), offset: 3_000 }, 1)).toMatchObject({ kind: 'events', events: [{}] });
+    topic.publishAll([{ text: 'x' }, { text: 'xx' }]);
+    expect(held()).toEqual([1, 2]);
+    expect(topic.head().offset).toBe(3_003);
   });
+
+  test('keeps 64 MiB unless it is told otherwise', () => {
+    const text = 'x'.repeat(1024 * 1024);
+    const texts = (keep?: { bytes: number }) => {
+      const topic = createTopic({ event: Type.Object({ text: Type.String() }), keep, clock: quietClock() });
+      for (let n = 0; n < 100; n++) topic.publish({ text });
+      const outcome = topic.read(undefined, 1_000);
+      return outcome.kind === 'events' ? outcome.events.length : 0;
+    };
+    expect([texts(), texts({ bytes: Number.POSITIVE_INFINITY })]).toEqual([63, 100]);
+  });
+
+  test('counts nothing for what it cannot weigh', () => {
+    const clock = quietClock();
+    const topic = createTopic({ event: Type.Object({ any: Type.Any() }), keep: { bytes: 1_000 }, clock });
+    topic.publish({ any: 1 });
+    topic.publish({ any: new Map() });
+    expect(topic.read(undefined, 10)).toMatchObject({ events: [{}, {}] });
+  });
+
+  test.each([{ events: 0 }, { events: 1.5 }, { ageMs: 0 }, { ageMs: Number.NaN }, { bytes: 0 }])(
+    'refuses to keep %j',
+    (keep) => {
+      expect(() => createTopic({ event: Event, keep })).toThrow(/expected keep\.(events|ageMs|bytes)/);
+    },
+  );
 });
 
 describe('a mirror', () => {

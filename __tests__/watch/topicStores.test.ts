@@ -7,7 +7,11 @@ import { createTopic } from '../../watch/topic.ts';
 import { quietClock } from './support/clock.ts';
 import { databaseStores, type OpenStore, stores, temporaryFolder } from './support/stores.ts';
 
-const all = { events: Number.POSITIVE_INFINITY, ageMs: Number.POSITIVE_INFINITY };
+const all = {
+  events: Number.POSITIVE_INFINITY,
+  ageMs: Number.POSITIVE_INFINITY,
+  bytes: Number.POSITIVE_INFINITY,
+};
 const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => ({ n: from + i }));
 const eventsOf = (store: OpenStore['store'], after: number, limit = 1000) =>
   store.read(after, limit).map(({ position, event }) => [position.offset, event]);
