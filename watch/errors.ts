@@ -20,7 +20,7 @@ export class InvalidArgumentError extends HoldfastError {
   }
 }
 
-/** What was to be published does not fit the schema of the topic. Nothing was published. */
+/** What was to be published does not fit the schema of the topic, or is too large for it. Nothing was published. */
 export class InvalidEventError extends HoldfastError {
   constructor(message: string) {
     super('INVALID_EVENT', message);

@@ -1,6 +1,6 @@
 import { type CancelTimer, type Clock, type Infer, type PayloadSchema, systemClock } from '../router/index.ts';
 import { Backoff } from './backoff.ts';
-import { OtherEpochError, TransactionError, WatchClosedError } from './errors.ts';
+import { InvalidArgumentError, OtherEpochError, TransactionError, WatchClosedError } from './errors.ts';
 import { createEventCheck } from './eventCheck.ts';
 import { startOfRead } from './extent.ts';
 import { isPosition } from './isPosition.ts';
@@ -20,6 +20,11 @@ export interface TopicOptions<S extends PayloadSchema> {
   /** Where the history is kept; in memory by default. */
   store?: TopicStore | undefined;
   keep?: Keep | undefined;
+  /**
+   * An event of about more bytes is refused when it is published, and so is one that no codec carries. Any is taken by default: a topic does not
+   * know to whom it will be sent.
+   */
+  maxEventBytes?: number | undefined;
   clock?: Clock | undefined;
 }
 
@@ -59,13 +64,13 @@ class StoredTopic<E> implements Topic<E> {
   #cancelPoll: CancelTimer | undefined;
   #isClosed = false;
 
-  constructor(event: PayloadSchema, store: TopicStore, keep: SettledKeep, clock: Clock) {
+  constructor(event: PayloadSchema, store: TopicStore, keep: SettledKeep, maxEventBytes: number, clock: Clock) {
     this.event = event;
     this.#store = store;
     this.#keep = keep;
     this.#clock = clock;
     this.#whenBusy = new Backoff(clock);
-    this.#check = createEventCheck(event);
+    this.#check = createEventCheck(event, maxEventBytes);
     this.#settled = store.extent();
     this.#announced = this.#settled;
     this.#waiters = new ReachedWaiters(clock, headOf(this.#settled));
@@ -192,8 +197,10 @@ const STORE_METHODS = ['extent', 'append', 'trim', 'read', 'isUnsettled'];
  * @throws {InvalidArgumentError}
  */
 export function createTopic<S extends PayloadSchema>(options: TopicOptions<S>): Topic<Infer<S>> {
-  const { event, clock = systemClock } = options;
+  const { event, maxEventBytes = Number.POSITIVE_INFINITY, clock = systemClock } = options;
+  if (!(maxEventBytes > 0))
+    throw new InvalidArgumentError(`expected maxEventBytes of more than 0, got ${maxEventBytes}`);
   const store = options.store ?? new MemoryTopicStore({ clock });
   checkShape('store to be a TopicStore, such as a SqliteTopicStore', store, STORE_METHODS);
-  return new StoredTopic<Infer<S>>(event, store, settleKeep(options.keep), clock);
+  return new StoredTopic<Infer<S>>(event, store, settleKeep(options.keep), maxEventBytes, clock);
 }

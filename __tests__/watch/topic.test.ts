@@ -149,12 +149,28 @@ describe('a topic', () => {
     expect([texts(), texts({ bytes: Number.POSITIVE_INFINITY })]).toEqual([63, 100]);
   });
 
+  test('refuses an event that is larger than it may be, and publishes nothing of the batch', () => {
+    const event = Type.Object({ any: Type.Any() });
+    const topic = createTopic({ event, maxEventBytes: 1_000, clock: quietClock() });
+    topic.publish({ any: 'x'.repeat(950) });
+    expect(() => topic.publishAll([{ any: 1 }, { any: 'x'.repeat(2_000) }])).toThrow(
+      /^the event is too large: expected at most 1000 bytes, got up to 20\d\d$/,
+    );
+    expect(() => topic.publish({ any: new Map() })).toThrow('holds something that no codec carries');
+    expect(topic.head().offset).toBe(1);
+    for (const maxEventBytes of [0, Number.NaN])
+      expect(() => createTopic({ event, maxEventBytes })).toThrow('expected maxEventBytes of more than 0, got');
+  });
+
   test('counts nothing for what it cannot weigh', () => {
     const clock = quietClock();
     const topic = createTopic({ event: Type.Object({ any: Type.Any() }), keep: { bytes: 1_000 }, clock });
     topic.publish({ any: 1 });
     topic.publish({ any: new Map() });
-    expect(topic.read(undefined, 10)).toMatchObject({ events: [{}, {}] });
+    const tree: { children: object[] } = { children: [] };
+    for (let n = 0; n < 3; n++) tree.children.push({ parent: tree });
+    topic.publish({ any: tree });
+    expect(topic.read(undefined, 10)).toMatchObject({ events: [{}, {}, {}] });
   });
 
   test.each([{ events: 0 }, { events: 1.5 }, { ageMs: 0 }, { ageMs: Number.NaN }, { bytes: 0 }])(
