@@ -9,7 +9,10 @@ import { WatchClosedError } from './errors.ts';
 import { beginningOf, type LocalSource } from './localSource.ts';
 import type { TopicMessage, TopicRequest } from './messages.ts';
 
-/** A subscription procedure of a client, as {@link watch} needs it: `client.docs.changes`. */
+/**
+ * A subscription procedure of a client, as {@link watch} needs it: `client.docs.changes`. Of one that you make yourself nobody knows its
+ * transport: what follows it goes on trying when that was closed, until it is disposed of.
+ */
 export interface TopicClient<E> {
   subscribe(init: TopicRequest): { resReadable: Readable<TopicMessage<E>, ErrorPayload> };
 }

@@ -18,7 +18,8 @@ export interface KeyWatcherOptions<E> {
 /** Watches of single keys that share one subscription. */
 export interface KeyWatchers<E> {
   /**
-   * Watches one key; the subscription is begun anew for it, where it stood. Several watches of a key are fine.
+   * Watches one key; the subscription is begun anew for it, where it stood: at once, or when one that is under way has come to
+   * where the history ended as it began. Several watches of a key are fine.
    * @throws {InvalidArgumentError} beyond 1 000 keys, or for one of more than 256 characters
    * @throws {WatchClosedError}
    */

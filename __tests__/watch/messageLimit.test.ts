@@ -8,6 +8,7 @@ import { createHarness } from '../../testUtil/harness.ts';
 import { matrix } from '../../testUtil/matrix.ts';
 import { createTopic } from '../../watch/topic.ts';
 import { topicProcedure } from '../../watch/topicProcedure.ts';
+import { roomForEvents } from '../../watch/unsendable.ts';
 import { watch } from '../../watch/watch.ts';
 import { allExtensions } from '../support/extensions.ts';
 import { DocEvent, docServices } from './support/served.ts';
@@ -110,6 +111,10 @@ test('one transport of a server can send what another cannot', async () => {
   await h.settled();
   topic.close();
   await h[Symbol.asyncDispose]();
+});
+
+test('of a context that no server made nothing is known', () => {
+  expect(roomForEvents({})).toBe(Number.POSITIVE_INFINITY);
 });
 
 /** Some text that takes about so many bytes, of characters that codecs do not take as they are. */

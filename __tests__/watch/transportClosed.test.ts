@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { TopicClient } from '../../watch/attempt.ts';
 import { WatchClosedError } from '../../watch/errors.ts';
 import { watch } from '../../watch/watch.ts';
 import { watchKeys } from '../../watch/watchKeys.ts';
@@ -81,5 +82,26 @@ test('a watch that was disposed of hears nothing of its transport', async () => 
   watched.dispose();
   transport.close();
   expect([watched.state, watched.error]).toEqual(['closed', undefined]);
+  await end();
+});
+
+test('of a procedure that no client made nobody knows the transport: a watch of it goes on trying', async () => {
+  const { served, client, transport, options, end } = await follow();
+  const { changes } = client.docs;
+  let asked = 0;
+  const own: TopicClient<DocEvent> = {
+    subscribe: (init) => {
+      asked += 1;
+      return changes.subscribe(init);
+    },
+  };
+  const watched = watch<DocEvent, number>(own, options);
+  await served.h.settled();
+  transport.close();
+  await served.h.settled();
+  expect([watched.state, asked]).toEqual(['stale', 1]);
+  await served.h.advance(1_000);
+  expect([watched.state, asked > 1]).toEqual(['stale', true]);
+  watched.dispose();
   await end();
 });
