@@ -2,10 +2,10 @@ import { type CancelTimer, Ok } from '../router/index.ts';
 import { nextChunk } from './chunk.ts';
 import { LiveSet } from './liveSet.ts';
 import type { LocalSource } from './localSource.ts';
+import { loopTurnsOf } from './loopTurns.ts';
 import { sentEvents } from './messages.ts';
 import type { Position } from './position.ts';
 import type { Subscriber } from './subscriber.ts';
-import { turnsOf } from './turns.ts';
 import { Complaints } from './unsendable.ts';
 
 /** How a topic is served. */
@@ -169,7 +169,7 @@ export class TopicHub<E> {
     };
     subscriber.writable.waitForWriteReady().then(
       () => {
-        if (!isOver()) subscriber.cancelTurn = turnsOf(subscriber.clock).add(subscriber.client, step);
+        if (!isOver()) subscriber.cancelTurn = loopTurnsOf(subscriber.clock).add(subscriber.client, step);
       },
       () => {
         if (subscriber.turn === turn) this.#giveUp(subscriber);

@@ -9,7 +9,7 @@ const TURN_MS = 4;
  * Work that many want done, a piece at a time: each turn of the event loop does some of it, of one client after the other,
  * and leaves the rest of the turn to everybody else.
  */
-export class Turns {
+export class LoopTurns {
   readonly #clock: Clock;
   /** By client, in the order in which they have their turns. */
   readonly #waiting = new Map<string, Set<() => void>>();
@@ -73,13 +73,13 @@ export class Turns {
   }
 }
 
-const ofClocks = new WeakMap<Clock, Turns>();
+const ofClocks = new WeakMap<Clock, LoopTurns>();
 
 /** The turns of a process: all topics that it serves share them, or each would take as much. */
-export function turnsOf(clock: Clock): Turns {
+export function loopTurnsOf(clock: Clock): LoopTurns {
   let turns = ofClocks.get(clock);
   if (turns === undefined) {
-    turns = new Turns(clock);
+    turns = new LoopTurns(clock);
     ofClocks.set(clock, turns);
   }
   return turns;

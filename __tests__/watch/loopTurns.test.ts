@@ -3,8 +3,8 @@ import { JsonCodec } from '../../codec/json.ts';
 import { createClient } from '../../router/client.ts';
 import { createServer } from '../../router/server.ts';
 import { createHarness } from '../../testUtil/harness.ts';
+import { LoopTurns, loopTurnsOf } from '../../watch/loopTurns.ts';
 import { createTopic } from '../../watch/topic.ts';
-import { Turns, turnsOf } from '../../watch/turns.ts';
 import { allExtensions } from '../support/extensions.ts';
 import { quietClock } from './support/clock.ts';
 import { DocEvent, docServices } from './support/served.ts';
@@ -14,7 +14,7 @@ describe('turns', () => {
   const loop = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 
   test('go round by client, and each has its work done in order', async () => {
-    const turns = new Turns(quietClock());
+    const turns = new LoopTurns(quietClock());
     const done: string[] = [];
     for (const piece of ['a1', 'a2', 'a3', 'b1', 'c1', 'c2']) turns.add(piece.slice(0, 1), () => done.push(piece));
     expect(done).toEqual([]);
@@ -24,7 +24,7 @@ describe('turns', () => {
 
   test('are as many as the loop can spare, and the rest comes in its next turn', async () => {
     const clock = quietClock();
-    const turns = new Turns(clock);
+    const turns = new LoopTurns(clock);
     let done = 0;
     for (let i = 0; i < 100; i++) turns.add('a', () => (done += 1));
     await loop();
@@ -41,7 +41,7 @@ describe('turns', () => {
 
   test('are taken back one by one, and what nobody wants waits for nothing', async () => {
     const clock = quietClock();
-    const turns = new Turns(clock);
+    const turns = new LoopTurns(clock);
     const done: string[] = [];
     const [first, second] = ['a', 'b'].map((name) => turns.add('client', () => done.push(name)));
     first?.();
@@ -58,8 +58,8 @@ describe('turns', () => {
 
   test('are shared by what has one clock', () => {
     const clock = quietClock();
-    expect(turnsOf(clock)).toBe(turnsOf(clock));
-    expect(turnsOf(clock)).not.toBe(turnsOf(quietClock()));
+    expect(loopTurnsOf(clock)).toBe(loopTurnsOf(clock));
+    expect(loopTurnsOf(clock)).not.toBe(loopTurnsOf(quietClock()));
   });
 });
 
