@@ -1,7 +1,7 @@
 import { CallError, type CancelTimer, type Clock, DEADLINE_EXCEEDED_CODE } from '../router/index.ts';
 import type { Position } from '../watch/position.ts';
+import { Turn, Turns } from '../watch/turns.ts';
 import { CacheBusyError } from './errors.ts';
-import { Turn, Turns } from './turns.ts';
 
 /** How many fetches there may be, and how long one may take. */
 export interface FlightLimits {

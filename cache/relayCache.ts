@@ -7,6 +7,7 @@ import type { Position } from '../watch/position.ts';
 import { ReachedWaiters } from '../watch/reached.ts';
 import { checkShape } from '../watch/shape.ts';
 import type { Keep } from '../watch/store.ts';
+import { Turn, Turns } from '../watch/turns.ts';
 import { Applier } from './applier.ts';
 import type { Cache, MirrorMaker } from './cache.ts';
 import { CacheNode, type RequestOptions, unconfirmed } from './cacheNode.ts';
@@ -15,7 +16,6 @@ import { type CacheClosedError, CacheLostError } from './errors.ts';
 import { Line } from './line.ts';
 import type { CacheEvent, GetRequest, Invalidated, InvalidateRequest } from './messages.ts';
 import { type CacheOptions, positive, settleOptions } from './options.ts';
-import { Turn, Turns } from './turns.ts';
 import { type WaitOptions, waitFor } from './waitFor.ts';
 
 /** The client's service that a hop is over, as `client.docs`: its procedures come from {@link cacheProcedures}. */

@@ -32,7 +32,7 @@ export class Run<E, Tx> {
   readonly #afterBatch: () => void;
   /** Asynchronous handlers at work: a slow one holds up its own consumer only. */
   readonly #flights = new Map<string, Flight<E, Tx>>();
-  /** Whose changes the store did not take: nobody waits for them in this run. */
+  /** Whose changes the store did not take, or whose events cannot be had just now: nobody waits for them in this run. */
   readonly #leftOut = new Set<string>();
   #isStopped = false;
   #fault: { readonly error: unknown } | undefined;
@@ -103,7 +103,8 @@ export class Run<E, Tx> {
         await this.#anything();
         continue;
       }
-      const outcome = await this.#read(group.lowest, batchSize);
+      const outcome = await this.#readFor(group, batchSize);
+      if (outcome === undefined) continue;
       if (outcome.kind === 'events') this.#deliver(group, outcome.events, outcome.through);
       else {
         for (const record of group.records) this.#apart(record, () => this.#onGap(record, group.lowest, outcome));
@@ -220,8 +221,8 @@ export class Run<E, Tx> {
       const { status, position } = record;
       if (!consumers.has(record.id) || (status !== 'booting' && status !== 'active')) continue;
       if (position === undefined || position.epoch !== head.epoch || position.offset <= head.offset) continue;
-      const outcome = await this.#read(position, 1);
-      if (outcome.kind === 'gap') this.#apart(record, () => this.#onGap(record, position, outcome));
+      const outcome = await this.#readFor({ lowest: position, records: [record] }, 1);
+      if (outcome?.kind === 'gap') this.#apart(record, () => this.#onGap(record, position, outcome));
     }
   }
 
@@ -250,9 +251,23 @@ export class Run<E, Tx> {
     return this.#ask('did not say where its head is', () => this.#store.settings.source.head());
   }
 
-  #read(after: Position, limit: number): Promise<ReadOutcome<E>> {
-    const what = `could not be read after ${after.epoch}:${after.offset}`;
-    return this.#ask(what, () => this.#store.settings.source.read(after, limit));
+  /**
+   * What is no longer held here is read from the origin, if there is another; it alone can tell a gap.
+   * @returns undefined if it cannot be asked: whoever needs it waits for the next run, and holds up nobody else
+   */
+  async #readFor({ lowest, records }: Group, limit: number): Promise<ReadOutcome<E> | undefined> {
+    const { source } = this.#store.settings;
+    const what = `could not be read after ${lowest.epoch}:${lowest.offset}`;
+    const outcome = await this.#ask(what, () => source.read(lowest, limit));
+    if (outcome.kind === 'events' || source.readFromOrigin === undefined) return outcome;
+    try {
+      return await this.#ask(what, () => source.readFromOrigin?.(lowest, limit) ?? outcome);
+    } catch (error) {
+      if (!(error instanceof SourceError)) throw error;
+      this.#fault ??= { error };
+      for (const { id, position } of records) if (position?.offset === lowest.offset) this.#leftOut.add(id);
+      return undefined;
+    }
   }
 
   /** One at a time. A source that does not answer does not keep the run from being stopped. */

@@ -70,6 +70,13 @@ export class WatchClosedError extends HoldfastError {
   }
 }
 
+/** What a mirror does not hold could not be had from its origin just now. Nothing is known to be missing: ask again. */
+export class OriginError extends HoldfastError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ORIGIN', message, options);
+  }
+}
+
 /** The server refuses the subscription; nobody tries again by itself. */
 export class NotAuthorizedError extends HoldfastError {
   constructor(message: string) {

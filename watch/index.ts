@@ -15,6 +15,7 @@ export {
   InvalidEventError,
   LoadTimeoutError,
   NotAuthorizedError,
+  OriginError,
   OtherEpochError,
   ReachedAbortedError,
   ReachedTimeoutError,

@@ -1,6 +1,7 @@
 import { type CancelTimer, type Clock, type ErrorPayload, systemClock } from '../router/index.ts';
 import { remoteAttempts, type TopicClient } from './attempt.ts';
-import { BEGINNING, InvalidArgumentError, NotAuthorizedError, WatchClosedError } from './errors.ts';
+import { Backlog } from './backlog.ts';
+import { BEGINNING, InvalidArgumentError, NotAuthorizedError, OriginError, WatchClosedError } from './errors.ts';
 import { type Beginning, Follower, type FollowHandler } from './follower.ts';
 import { hasReached } from './hasReached.ts';
 import type { LocalSource } from './localSource.ts';
@@ -21,6 +22,7 @@ export interface MirrorTopicOptions {
   seen?: readonly (Position | undefined)[] | undefined;
   /** Where it begins without any: with what comes next (the default), or with the oldest event that the topic holds. */
   from?: 'head' | 'start' | undefined;
+  /** How much of the topic is held here: what most readers need. What is not, comes from the topic again. */
   keep?: Keep | undefined;
   /**
    * About every so many milliseconds (a quarter more or less) it subscribes anew since its position, should the server have
@@ -42,6 +44,11 @@ export interface TopicMirror<E> extends LocalSource<E> {
    * Rejects with {@link ReachedTimeoutError}, {@link ReachedAbortedError}, {@link NotAuthorizedError} or {@link WatchClosedError}.
    */
   ready(options?: ReachedOptions | undefined): Promise<void>;
+  /**
+   * Reads from the topic what is not held here any more, or never was; consumers do where {@link read} tells a gap. What is one
+   * here, too, the topic has lost. Rejects with {@link OriginError} while the topic cannot be asked, or {@link WatchClosedError}.
+   */
+  readFromOrigin(after: Position, limit: number): Promise<ReadOutcome<E>>;
 }
 
 const DEFAULT_RESYNC_MS = 300_000;
@@ -75,6 +82,7 @@ class FollowingMirror<E> implements TopicMirror<E>, FollowHandler<E> {
   #state: TopicMirror<E>['state'] = 'connecting';
   #error: ErrorPayload | undefined;
   readonly #follower: Follower<E>;
+  readonly #backlog: Backlog<E>;
   /** Where the topic ended when it began: before the goal, if its history was rolled back. */
   #end: Position | undefined;
   #hasBegun = false;
@@ -95,6 +103,7 @@ class FollowingMirror<E> implements TopicMirror<E>, FollowHandler<E> {
     this.#knowsReaders = seen !== undefined;
     // After a gap, too: what the topic holds of it still, some reader may want.
     const ask = () => (this.#hasBegun || range !== undefined || from === 'start' ? { from: 'oldest' as const } : {});
+    this.#backlog = new Backlog(client, clock);
     this.#follower = new Follower(remoteAttempts(client), ask, range?.lowest, clock, this);
     this.#follower.start();
     this.#armResync();
@@ -127,6 +136,16 @@ class FollowingMirror<E> implements TopicMirror<E>, FollowHandler<E> {
     return this.#reached?.epoch !== head.epoch || after.offset > this.#reached.offset;
   }
 
+  async readFromOrigin(after: Position, limit: number): Promise<ReadOutcome<E>> {
+    if (this.#state === 'closed') throw new WatchClosedError('reading');
+    if (this.#state !== 'live') throw new OriginError(`expected a mirror that is live, got one that is ${this.#state}`);
+    const outcome = await this.#backlog.read(after, limit);
+    const { epoch } = this.#mirror.head();
+    if (outcome.kind === 'gap' && outcome.head.epoch !== epoch)
+      throw new OriginError(`the history goes on in epoch ${outcome.head.epoch}, of which nothing has come here yet`);
+    return outcome;
+  }
+
   onAppend(listener: () => void): () => void {
     return this.#mirror.onAppend(listener);
   }
@@ -143,6 +162,7 @@ class FollowingMirror<E> implements TopicMirror<E>, FollowHandler<E> {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#follower.stop();
+    this.#backlog.close();
     this.#cancelResync?.();
     this.#mirror.close();
     this.#readiness.end(new WatchClosedError('getting ready'));

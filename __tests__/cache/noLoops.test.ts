@@ -25,7 +25,6 @@ describe('no event causes a request', () => {
       'line.ts',
       'messages.ts',
       'store.ts',
-      'turns.ts',
     ]);
     for (const file of ours)
       expect(sources.get(`cache/${file}`)).not.toMatch(/\.rpc\b|\.subscribe\b|TopicClient|Upstream\b/);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { Turn, Turns } from '../../cache/turns.ts';
 import { createClient } from '../../router/client.ts';
 import { CallError } from '../../router/errors.ts';
+import { Turn, Turns } from '../../watch/turns.ts';
 import type { DocServices } from './support/chain.ts';
 import { outcomeOf, tappedChain } from './support/tappedChain.ts';
 
