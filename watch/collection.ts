@@ -6,6 +6,7 @@ import { MAX_KEY_LENGTH } from './limits.ts';
 import type { Position } from './position.ts';
 import type { Keep } from './store.ts';
 import { createTopic, type Topic } from './topic.ts';
+import { type MapView, VersionedMap } from './versionedMap.ts';
 import type { Loaded } from './watchModes.ts';
 
 /** Options of {@link createCollection}. */
@@ -50,22 +51,32 @@ export interface Collection<V> {
    * @throws {WatchClosedError} the key stays: close the collection after the servers whose calls clean up in it
    */
   delete(key: string): Position | undefined;
-  /** All there is, and the position it is of; a copy. */
+  /** All there is, and the position it is of; a copy, for each call. */
   snapshot(): Loaded<ReadonlyMap<string, V>>;
   /** The changes, as any topic's: to be watched in this process, or waited for with `reached`. */
   readonly topic: Topic<CollectionEvent<V>>;
   close(): void;
 }
 
+/** What a collection was at a position. */
+export interface CollectionView<V> extends MapView<V> {
+  readonly position: Position;
+}
+
 /** A collection that knows the schema of its values, for `collectionProcedures`. */
 export interface TypedCollection<S extends PayloadSchema> extends Collection<Infer<S>> {
   readonly value: S;
+  /**
+   * All there is, or these keys of it, to be read bit by bit without a copy. What changes is kept as it was until the view is
+   * closed.
+   */
+  view(keys?: readonly string[] | undefined): CollectionView<Infer<S>>;
 }
 
 class TopicCollection<S extends PayloadSchema> implements TypedCollection<S> {
   readonly value: S;
   readonly topic: Topic<CollectionEvent<Infer<S>>>;
-  readonly #entries = new Map<string, Infer<S>>();
+  readonly #entries = new VersionedMap<Infer<S>>();
   readonly #maxEntries: number;
   readonly #check: (event: unknown) => void;
 
@@ -105,7 +116,11 @@ class TopicCollection<S extends PayloadSchema> implements TypedCollection<S> {
   }
 
   snapshot(): Loaded<ReadonlyMap<string, Infer<S>>> {
-    return { value: new Map(this.#entries), position: this.topic.head() };
+    return { value: this.#entries.copy(), position: this.topic.head() };
+  }
+
+  view(keys?: readonly string[]): CollectionView<Infer<S>> {
+    return { ...this.#entries.view(keys), position: this.topic.head() };
   }
 
   close(): void {

@@ -82,9 +82,7 @@ export function collectionProcedures<S extends PayloadSchema, Ctx = ProcedureHan
     const granted = await askPermission(() => authorize({ ctx, keys }));
     if (!writable.isWritable()) return;
     if (granted === undefined) return writable.close(Err({ code: 'NOT_AUTHORIZED', message: 'you may not see this' }));
-    const { value, position } = collection.snapshot();
-    const wanted = keys === undefined ? undefined : new Set(keys);
-    const entries = wanted === undefined ? value : [...value].filter(([key]) => wanted.has(key));
+    const { entries, position, close } = collection.view(keys);
     const stop = granted.onRevoked(() =>
       writable.close(Err({ code: 'NOT_AUTHORIZED', message: 'you may not see this any more' })),
     );
@@ -98,6 +96,7 @@ export function collectionProcedures<S extends PayloadSchema, Ctx = ProcedureHan
       // Its call has ended: there is nobody to send to.
     } finally {
       stop();
+      close();
     }
   }
 

@@ -4,6 +4,7 @@ export {
   type Collection,
   type CollectionEvent,
   type CollectionOptions,
+  type CollectionView,
   collectionEventSchema,
   createCollection,
   type TypedCollection,

@@ -101,14 +101,21 @@ export const topicMutants: readonly Mutant[] = [
     ],
   },
   {
+    name: 'a snapshot has what changed while it was sent',
+    workload: collecting,
+    patches: [
+      { file: 'watch/versionedMap.ts', find: 'this.#readers.size === 0 ||', replace: 'this.#readers.size >= 0 ||' },
+    ],
+  },
+  {
     name: 'a snapshot is said to be of one position later',
     workload: collecting,
     patches: [
       {
         file: collection,
-        find: 'return { value: new Map(this.#entries), position: this.topic.head() };',
+        find: 'return { ...this.#entries.view(keys), position: this.topic.head() };',
         replace:
-          'const { epoch, offset } = this.topic.head();\n    return { value: new Map(this.#entries), position: { epoch, offset: offset + 1 } };',
+          'const { epoch, offset } = this.topic.head();\n    return { ...this.#entries.view(keys), position: { epoch, offset: offset + 1 } };',
       },
     ],
   },

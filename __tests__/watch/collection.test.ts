@@ -10,6 +10,7 @@ import type { Permission } from '../../watch/authorization.ts';
 import { createCollection } from '../../watch/collection.ts';
 import { collectionProcedures } from '../../watch/collectionProcedures.ts';
 import { watchCollection } from '../../watch/watchCollection.ts';
+import { bytesKeptBy } from '../attacks/support/memory.ts';
 
 const Member = Type.Object({ room: Type.String(), note: Type.Optional(Type.String()) });
 
@@ -141,6 +142,56 @@ describe('a collection', () => {
     const results = client.roster.snapshot.subscribe({}).resReadable.collect();
     await h.settled();
     expect(await results).toMatchObject([{ ok: false, payload: { code: 'NOT_AUTHORIZED' } }]);
+    await end();
+  });
+
+  test('is not copied for whoever asks for it: not at one position, and not at many', async () => {
+    const roster = createCollection({ value: Member });
+    for (let n = 0; n < 20_000; n++) roster.set(`member ${n}`, { room: 'red' });
+    const { snapshot } = collectionProcedures(roster, { authorize: () => true });
+    const oneCopy = await bytesKeptBy(() => roster.snapshot());
+    expect(oneCopy).toBeGreaterThan(200_000);
+    // Whoever waits for ever must be waited for by somebody, or the collector takes it for gone.
+    const waiting: (() => void)[] = [];
+    const slow = {
+      isWritable: () => true,
+      write: () => false,
+      waitForWriteReady: () => new Promise<void>((resolve) => waiting.push(resolve)),
+      close: () => undefined,
+    };
+    const held = await bytesKeptBy(async () => {
+      for (let n = 0; n < 40; n++) {
+        void snapshot.handler({ ctx: {}, reqInit: {}, resWritable: slow } as never);
+        await new Promise((resolve) => setImmediate(resolve));
+        if (n >= 20) roster.set('somebody', { room: `room ${n}` });
+      }
+    });
+    expect(waiting.length).toBe(40);
+    // What is held is the first page of each.
+    expect(held).toBeLessThan(oneCopy * 4);
+  });
+
+  test('who leaves and comes again while it is read is there as it was', async () => {
+    const { h, client, roster, end } = await setup();
+    const note = 'x'.repeat(1000);
+    for (let n = 0; n < 1_000; n++) roster().set(`member ${n}`, { room: 'red', note });
+    const seen = new Map<string, string>();
+    const positions = new Set<number>();
+    const { resReadable } = client.roster.snapshot.subscribe({});
+    for await (const result of resReadable) {
+      if (!result.ok) throw new Error(result.payload.message);
+      positions.add(result.payload.position.offset);
+      for (const { key, value } of result.payload.entries) seen.set(key, value.room);
+      for (const key of ['member 0', 'member 999']) {
+        roster().delete(key);
+        roster().set(key, { room: 'blue' });
+      }
+      roster().set('member 998', { room: 'blue' });
+      roster().delete('member 997');
+      roster().set('late', { room: 'blue' });
+    }
+    expect([seen.size, new Set(seen.values()), positions]).toEqual([1_000, new Set(['red']), new Set([1_000])]);
+    await h.settled();
     await end();
   });
 
