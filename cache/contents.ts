@@ -22,6 +22,8 @@ export class Contents<V> {
   readonly #flights: Flights<V>;
   #applied: Position | undefined;
   #floor: Position | undefined;
+  /** The floor that was beyond {@link applied} when that was looked at last. */
+  #doubted: Position | undefined;
 
   constructor(store: CacheStore<V>, limits: FlightLimits, clock: Clock) {
     this.#held = new Held(store);
@@ -93,6 +95,21 @@ export class Contents<V> {
     this.#flights.detachAll();
     this.#held.clear();
     this.#moveTo(position);
+  }
+
+  /**
+   * Called now and then. An upstream that hears everything, and since the last call has not come to our floor, is not late: the owner never was
+   * there, or its history was taken back. What is held is dropped, and what is asked for from now on need be no newer than the upstream.
+   * @param isLive whether the upstream hears everything
+   */
+  doubtFloor(isLive: boolean): void {
+    const { applied, floor } = this;
+    const isAhead = isLive && applied !== undefined && floor !== undefined && !hasReached(applied, floor);
+    const wasDoubted = isAhead && floor === this.#doubted;
+    this.#doubted = isAhead ? floor : undefined;
+    if (!wasDoubted) return;
+    this.#floor = undefined;
+    this.clear(applied);
   }
 
   /** Nobody will tell what to drop any more. */

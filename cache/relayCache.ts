@@ -39,7 +39,8 @@ export interface RelayOptions<V> extends CacheOptions<V> {
   whenLost?: 'fetch' | 'reject' | { readonly maxStaleMs: number } | undefined;
   /**
    * About every so many milliseconds (a quarter more or less) it subscribes anew since its position: the bound on staleness
-   * should the upstream have forgotten it. 300 000 by default; `Infinity` for never.
+   * should the upstream have forgotten it. An upstream that stays behind what this hop has heard before is believed after two
+   * of them. 300 000 by default; `Infinity` for never.
    */
   resyncMs?: number | undefined;
   /** How much of the owner's history is kept for the next hops. */
@@ -153,6 +154,7 @@ class RelayCache<V> extends CacheNode<V> {
     // Spread, so that a thousand caches that began together do not ask together for ever.
     this.#cancelResync = this.clock.after(this.#resyncMs * (0.75 + this.clock.random() / 2), () => {
       this.#armResync();
+      this.contents.doubtFloor(this.line.state === 'live');
       if (this.line.state !== 'refused') this.#follower.resubscribe();
     });
   }
