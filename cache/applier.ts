@@ -7,6 +7,7 @@ import type { Mirror } from '../watch/mirror.ts';
 import type { Position } from '../watch/position.ts';
 import type { ReachedWaiters } from '../watch/reached.ts';
 import type { Contents } from './contents.ts';
+import { faultOfKey } from './limits.ts';
 import type { Line } from './line.ts';
 import type { CacheEvent } from './messages.ts';
 
@@ -59,6 +60,8 @@ export class Applier<V> implements FollowHandler<CacheEvent> {
   }
 
   onEvents(events: readonly SentEvent<CacheEvent>[], through: Position): void {
+    // Nobody knows what was to be dropped; and passed on, what is no event would end every subscription of the hops behind, again and again.
+    if (events.some(({ event }) => faultOfKey(event?.key) !== undefined)) return this.onReset(through);
     this.stats.drops += events.length;
     this.#contents.apply(events, through);
     const { epoch } = through;

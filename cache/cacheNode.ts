@@ -5,7 +5,7 @@ import type { Position } from '../watch/position.ts';
 import type { Cache, CacheHop, CacheStats, GetOptions, InvalidateOptions, MirrorMaker, ReadNeed } from './cache.ts';
 import { Contents, type Demand } from './contents.ts';
 import { CacheBusyError, CacheClosedError, CacheLoopError, CacheUnconfirmedError } from './errors.ts';
-import { MAX_HOPS, MAX_KEY_LENGTH } from './limits.ts';
+import { faultOfKey, MAX_HOPS } from './limits.ts';
 import type { CacheState, Line } from './line.ts';
 import type { CacheEvent } from './messages.ts';
 import type { SettledOptions } from './options.ts';
@@ -157,12 +157,8 @@ export abstract class CacheNode<V> implements Cache<V>, CacheHop<V> {
 
   #check(doing: string, key: string, hops: number): void {
     if (this.line.state === 'closed') throw new CacheClosedError(doing);
-    if (typeof key !== 'string' || key.length > MAX_KEY_LENGTH) {
-      const got = typeof key === 'string' ? `one of ${key.length}` : typeof key;
-      throw new InvalidArgumentError(`expected a key of at most ${MAX_KEY_LENGTH} characters, got ${got}`);
-    }
-    if (/\p{Surrogate}/u.test(key))
-      throw new InvalidArgumentError('expected a key of whole characters, got one with half of a surrogate pair');
+    const fault = faultOfKey(key);
+    if (fault !== undefined) throw new InvalidArgumentError(fault);
     if (hops > MAX_HOPS) throw new CacheLoopError(MAX_HOPS);
   }
 }

@@ -65,3 +65,19 @@ test('what was missed when a subscription began is waited for no more once it wa
   applier.onEvents(heard(2), at(2));
   expect(line.state).toBe('live');
 });
+
+test.each<[string, unknown]>([
+  ['too long', { key: 'k'.repeat(257) }],
+  ['a number', { key: 5 }],
+  ['half of a surrogate pair', { key: 'half \ud83d' }],
+  ['missing', {}],
+  ['of no event', undefined],
+])('a key that is %s names nothing: everything is dropped, here and at the hops behind', (_what, event) => {
+  const { applier, store, mirror } = appliedTo();
+  applier.onReady('first', at(0), undefined);
+  store.set('key 1', 1).set('key 2', 2);
+  applier.onEvents([...heard(1), { offset: 2, event: event as CacheEvent }], at(2));
+  expect([store.size, mirror.head(), mirror.read(at(0), 9).kind]).toEqual([0, at(2), 'gap']);
+  applier.onEvents(heard(3), at(3));
+  expect(mirror.read(at(2), 9)).toMatchObject({ kind: 'events', events: [{ event: { key: 'key 3' } }] });
+});

@@ -124,6 +124,23 @@ describe('errors', () => {
     expect([chain.loads, chain.owner.position?.offset]).toEqual([0, 0]);
   });
 
+  test.each<[string, unknown]>([
+    ['too long', 'k'.repeat(257)],
+    ['a number', 5],
+    ['half of a surrogate pair', '\ude00'],
+    ['missing', undefined],
+  ])('a key from elsewhere that is %s goes no further than the hop that it came to', async (_what, key) => {
+    await using chain = await Chain.create({ nodes: 3 });
+    const { client } = chain.bareClient(2);
+    for (const { rpc } of [client.docs.get, client.docs.invalidate])
+      expect(await rpc({ key } as never)).toMatchObject({ ok: false, payload: { code: 'INVALID_REQUEST' } });
+    expect(chain.nodes.map(({ cache: { stats } }) => [stats.fetches, stats.invalidations])).toEqual([
+      [0, 0],
+      [0, 0],
+      [0, 0],
+    ]);
+  });
+
   test('a timeout that is none is refused', async () => {
     await using chain = await Chain.create({ nodes: 2 });
     await expect(chain.leaf.get('a', { timeoutMs: -1 })).rejects.toThrow('expected timeoutMs of 0 or more, got -1');
