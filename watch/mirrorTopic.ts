@@ -1,4 +1,4 @@
-import { type CancelTimer, type Clock, type ErrorPayload, systemClock } from '../router/index.ts';
+import { CallError, type CancelTimer, type Clock, type ErrorPayload, systemClock } from '../router/index.ts';
 import { remoteAttempts, type TopicClient } from './attempt.ts';
 import { Backlog } from './backlog.ts';
 import { BEGINNING, InvalidArgumentError, NotAuthorizedError, OriginError, WatchClosedError } from './errors.ts';
@@ -37,7 +37,7 @@ export interface TopicMirror<E> extends LocalSource<E> {
   /** `lost`: the subscription ended, and is begun again. `refused`: it will not be. */
   readonly state: 'connecting' | 'live' | 'lost' | 'refused' | 'closed';
   /** Why it is lost or refused. */
-  readonly error: ErrorPayload | undefined;
+  readonly error: CallError | undefined;
   /**
    * Resolves once it has come to where its readers were, or knows that something is missing, which is a gap for them. Run
    * consumers after that: before it their positions are beyond the head.
@@ -80,7 +80,7 @@ class FollowingMirror<E> implements TopicMirror<E>, FollowHandler<E> {
   readonly #keep: Keep | undefined;
   readonly #readiness: ReachedWaiters;
   #state: TopicMirror<E>['state'] = 'connecting';
-  #error: ErrorPayload | undefined;
+  #error: CallError | undefined;
   readonly #follower: Follower<E>;
   readonly #backlog: Backlog<E>;
   /** Where the topic ended when it began: before the goal, if its history was rolled back. */
@@ -113,7 +113,7 @@ class FollowingMirror<E> implements TopicMirror<E>, FollowHandler<E> {
     return this.#state;
   }
 
-  get error(): ErrorPayload | undefined {
+  get error(): CallError | undefined {
     return this.#error;
   }
 
@@ -210,12 +210,12 @@ class FollowingMirror<E> implements TopicMirror<E>, FollowHandler<E> {
 
   onLost(error: ErrorPayload | undefined): void {
     this.#state = 'lost';
-    this.#error = error;
+    this.#error = error === undefined ? undefined : new CallError(error);
   }
 
   onRefused(error: ErrorPayload): void {
     this.#state = 'refused';
-    this.#error = error;
+    this.#error = new CallError(error);
     this.#cancelResync?.();
     this.#readiness.end(new NotAuthorizedError(error.message));
   }

@@ -1,4 +1,4 @@
-import type { CancelTimer, Clock, ErrorPayload, HoldfastError } from '../router/index.ts';
+import { CallError, type CancelTimer, type Clock, type ErrorPayload, type HoldfastError } from '../router/index.ts';
 import { ValueIterators } from './changes.ts';
 import { NotAuthorizedError, WatchClosedError } from './errors.ts';
 import type { Beginning, Feed, FollowHandler } from './follower.ts';
@@ -39,7 +39,10 @@ export interface Watch<V> extends AsyncIterable<V> {
   readonly state: WatchState;
   /** Everything up to here is in the value. */
   readonly position: Position | undefined;
-  /** Why it is not live: what a load or a subscription failed with last; a {@link WatchClosedError} if the transport was closed. */
+  /**
+   * Why it is not live: what a load threw last, or a {@link CallError} or {@link NotAuthorizedError} of the subscription; a
+   * {@link WatchClosedError} if the transport was closed.
+   */
   readonly error: unknown;
   readonly stats: WatchStats;
   /**
@@ -193,7 +196,7 @@ export abstract class WatchCore<E, V, L> implements Watch<V>, FollowHandler<E>, 
   onLost(error: ErrorPayload | undefined): void {
     if (this.#end !== undefined) return;
     this.#subscription = 'lost';
-    this.#error = error;
+    this.#error = error === undefined ? undefined : new CallError(error);
     this.loader.hold();
     this.changed();
   }

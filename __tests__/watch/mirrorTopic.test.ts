@@ -228,6 +228,7 @@ test('one that is refused says so, whoever waits for it is told, and nobody is a
   await ready;
   await served.h.advance(5_000);
   expect([mirror.state, mirror.error?.code, asked]).toEqual(['refused', 'NOT_AUTHORIZED', 1]);
+  expect(String(mirror.error)).toBe('CallError: you may not follow this, or not any more');
   mirror.close();
   await served.stop();
   await served.h[Symbol.asyncDispose]();
@@ -270,6 +271,7 @@ test('its error is why it is lost, and nothing once it is not', async () => {
   transport.hardDisconnect();
   await served.h.settled();
   expect([mirror.state, mirror.error?.code]).toEqual(['lost', 'UNEXPECTED_DISCONNECT']);
+  expect(String(mirror.error)).toMatch(/^CallError: .*session/);
   await served.h.advance(5_000);
   expect([mirror.state, mirror.error]).toEqual(['live', undefined]);
   mirror.close();

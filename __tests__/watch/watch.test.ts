@@ -157,6 +157,7 @@ describe('a watch that is notified', () => {
     await settle();
     expect([watched.state, source.attempts.length]).toEqual(['stale', 1]);
     expect(watched.error).toMatchObject({ code: 'UNEXPECTED_DISCONNECT' });
+    expect([watched.error instanceof Error, String(watched.error)]).toEqual([true, 'CallError: the server is gone']);
     await clock.advance(200);
     expect(source.attempts.at(-1)?.request).toEqual({ since: at(3) });
     source.ready(3, true);
