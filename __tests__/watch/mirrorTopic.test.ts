@@ -20,6 +20,25 @@ const numbersIn = (source: { read: ReturnType<typeof mirrorTopic<{ n: number }>>
   return outcome.kind === 'events' ? outcome.events.map(({ event }) => event.n) : [];
 };
 
+const at = (offset: number) => ({ epoch: 'E', offset });
+
+/** A topic elsewhere that says what the test has it say. */
+function scripted() {
+  const clock = quietClock();
+  const attempts: { request: TopicRequest; queue: ReadableQueue<TopicMessage<number>, ErrorPayload> }[] = [];
+  const subscribe = (request: TopicRequest) => {
+    const queue = new ReadableQueue<TopicMessage<number>, ErrorPayload>();
+    attempts.push({ request, queue });
+    return { resReadable: queue };
+  };
+  const say = (message: TopicMessage<number>) => attempts.at(-1)?.queue.push(Ok(message));
+  const events = (...offsets: number[]): TopicMessage<number> => {
+    const through = offsets.at(-1) ?? 0;
+    return { type: 'events', epoch: 'E', through, events: offsets.map((offset) => ({ offset, event: offset })) };
+  };
+  return { clock, attempts, client: { subscribe }, say, events };
+}
+
 test('a mirror has the events of a topic elsewhere, under its positions', async () => {
   const served = await serveDocs();
   const { client } = served.client();
@@ -96,20 +115,8 @@ test('a reader that is far behind costs the others nothing that the topic still 
 });
 
 test('what follows a gap is there with the gap and not before, though the connection is lost while it comes', async () => {
-  const clock = quietClock();
-  const attempts: { request: TopicRequest; queue: ReadableQueue<TopicMessage<number>, ErrorPayload> }[] = [];
-  const subscribe = (request: TopicRequest) => {
-    const queue = new ReadableQueue<TopicMessage<number>, ErrorPayload>();
-    attempts.push({ request, queue });
-    return { resReadable: queue };
-  };
-  const say = (message: TopicMessage<number>) => attempts.at(-1)?.queue.push(Ok(message));
-  const at = (offset: number) => ({ epoch: 'E', offset });
-  const events = (...offsets: number[]): TopicMessage<number> => {
-    const through = offsets.at(-1) ?? 0;
-    return { type: 'events', epoch: 'E', through, events: offsets.map((offset) => ({ offset, event: offset })) };
-  };
-  const mirror = mirrorTopic({ subscribe }, { seen: [at(1)], clock, resyncMs: Number.POSITIVE_INFINITY });
+  const { clock, attempts, client, say, events } = scripted();
+  const mirror = mirrorTopic(client, { seen: [at(1)], clock, resyncMs: Number.POSITIVE_INFINITY });
   let isReady = false;
   void mirror.ready().then(() => {
     isReady = true;
@@ -168,6 +175,33 @@ test('who has come further by another mirror has missed nothing; where it was sa
   await served.stop();
   await served.h[Symbol.asyncDispose]();
 });
+
+test.each([
+  ['what came by it', undefined, 5],
+  ['what its readers had seen when it began', at(9), 9],
+])(
+  'after a topic was rolled back %s is remembered: beyond its end it is a gap, and not what is still to come',
+  async (_what, seen, furthest) => {
+    const { clock, attempts, client, say, events } = scripted();
+    const mirror = mirrorTopic(client, { seen: [seen], from: 'start', clock, resyncMs: Number.POSITIVE_INFINITY });
+    say({ type: 'ready', position: at(0), isRecovered: seen === undefined, head: at(5) });
+    say(events(1, 2, 3, 4, 5));
+    await clock.advance(0);
+    expect(mirror.head()).toEqual(at(5));
+    attempts.at(-1)?.queue.close();
+    await clock.advance(200);
+    expect(attempts.at(-1)?.request.since).toEqual(at(5));
+    say({ type: 'ready', position: at(0), isRecovered: false, head: at(2) });
+    say(events(1, 2));
+    await clock.advance(0);
+    for (const offset of [3, 5, furthest])
+      expect(mirror.read(at(offset), 9)).toEqual({ kind: 'gap', oldest: at(0), head: at(2) });
+    // Another process may have been told of more since.
+    expect(mirror.read(at(furthest + 1), 9)).toEqual({ kind: 'events', events: [] });
+    mirror.close();
+    expect(clock.pendingTimers).toBe(0);
+  },
+);
 
 test('a topic that was rolled back to before what its readers have seen is ready where it ends', async () => {
   const served = await serveDocs();
