@@ -86,6 +86,7 @@ class FollowingMirror<E> implements TopicMirror<E>, FollowHandler<E> {
   /** Where the topic ended when it began: before the goal, if its history was rolled back. */
   #end: Position | undefined;
   #hasBegun = false;
+  #isReady = false;
   /** What follows a gap, until it is all there: readers must not take the first of it for the head. */
   #arriving: { readonly mirror: Mirror<E>; readonly head: Position } | undefined;
   #cancelResync: CancelTimer | undefined;
@@ -139,11 +140,25 @@ class FollowingMirror<E> implements TopicMirror<E>, FollowHandler<E> {
   async readFromOrigin(after: Position, limit: number): Promise<ReadOutcome<E>> {
     if (this.#state === 'closed') throw new WatchClosedError('reading');
     if (this.#state !== 'live') throw new OriginError(`expected a mirror that is live, got one that is ${this.#state}`);
-    const outcome = await this.#backlog.read(after, limit);
+    if (!this.#isReady)
+      throw new OriginError('expected a mirror that is ready, got one that has yet to come to its readers');
     const { epoch } = this.#mirror.head();
+    const outcome = this.#isLost(after)
+      ? await this.#gapFrom({ epoch, offset: 0 })
+      : await this.#backlog.read(after, limit);
     if (outcome.kind === 'gap' && outcome.head.epoch !== epoch)
       throw new OriginError(`the history goes on in epoch ${outcome.head.epoch}, of which nothing has come here yet`);
     return outcome;
+  }
+
+  /** Whether it was here once, and got lost with the end of the history: by now there may be something else at its place. */
+  #isLost(after: Position): boolean {
+    return !hasReached(this.#mirror.head(), after) && this.#reached !== undefined && hasReached(this.#reached, after);
+  }
+
+  async #gapFrom(start: Position): Promise<ReadOutcome<E>> {
+    const outcome = await this.#backlog.read(start, 1);
+    return outcome.kind === 'gap' ? outcome : { kind: 'gap', oldest: start, head: this.#mirror.head() };
   }
 
   onAppend(listener: () => void): () => void {
@@ -238,7 +253,10 @@ class FollowingMirror<E> implements TopicMirror<E>, FollowHandler<E> {
     const goal = this.#goal ?? BEGINNING;
     const head = this.#mirror.head();
     const isAtEnd = this.#end !== undefined && hasReached(head, this.#end);
-    if (isMissingSome || isAtEnd || hasReached(head, goal)) this.#readiness.moveTo(goal);
+    if (isMissingSome || isAtEnd || hasReached(head, goal)) {
+      this.#isReady = true;
+      this.#readiness.moveTo(goal);
+    }
   }
 
   #armResync(): void {

@@ -191,6 +191,9 @@ test.each([
     attempts.at(-1)?.queue.close();
     await clock.advance(200);
     expect(attempts.at(-1)?.request.since).toEqual(at(5));
+    await expect(mirror.readFromOrigin(at(0), 9)).rejects.toThrow(
+      'expected a mirror that is live, got one that is lost',
+    );
     say({ type: 'ready', position: at(0), isRecovered: false, head: at(2) });
     say(events(1, 2));
     await clock.advance(0);
@@ -198,6 +201,13 @@ test.each([
       expect(mirror.read(at(offset), 9)).toEqual({ kind: 'gap', oldest: at(0), head: at(2) });
     // Another process may have been told of more since.
     expect(mirror.read(at(furthest + 1), 9)).toEqual({ kind: 'events', events: [] });
+    // By now there may be something else where it was: the topic is asked for its beginning only.
+    const asked = mirror.readFromOrigin(at(furthest), 9);
+    await clock.advance(0);
+    expect(attempts.at(-1)?.request).toEqual({ since: at(0), from: 'oldest' });
+    say({ type: 'ready', position: at(0), isRecovered: true, head: at(99) });
+    say(events(1, 2, 3));
+    expect(await asked).toEqual({ kind: 'gap', oldest: at(0), head: at(2) });
     mirror.close();
     expect(clock.pendingTimers).toBe(0);
   },
