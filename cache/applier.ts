@@ -1,5 +1,5 @@
 import type { Clock, ErrorPayload } from '../router/index.ts';
-import { NotAuthorizedError } from '../watch/errors.ts';
+import { NotAuthorizedError, type WatchClosedError } from '../watch/errors.ts';
 import type { Beginning, FollowHandler } from '../watch/follower.ts';
 import { hasReached } from '../watch/hasReached.ts';
 import type { SentEvent } from '../watch/messages.ts';
@@ -21,12 +21,15 @@ export class Applier<V> implements FollowHandler<CacheEvent> {
   readonly #waiters: ReachedWaiters;
   readonly #line: Line;
   readonly #clock: Clock;
+  readonly #onNothingFollows: () => void;
   readonly stats = { drops: 0, clears: 0 };
   #mirror: Mirror<CacheEvent> | undefined;
   /** How far the history went when the subscription began, until that is applied: what is held may be older. */
   #missing: Position | undefined;
 
-  constructor(contents: Contents<V>, waiters: ReachedWaiters, line: Line, clock: Clock) {
+  /** @param onNothingFollows the transport was closed, and with it the subscription, for good */
+  constructor(contents: Contents<V>, waiters: ReachedWaiters, line: Line, clock: Clock, onNothingFollows: () => void) {
+    this.#onNothingFollows = onNothingFollows;
     this.#contents = contents;
     this.#waiters = waiters;
     this.#line = line;
@@ -87,6 +90,12 @@ export class Applier<V> implements FollowHandler<CacheEvent> {
     this.#contents.forget();
     this.#line.moveTo('refused', this.#clock.now());
     this.#waiters.end(new NotAuthorizedError(message));
+  }
+
+  onOver(error: WatchClosedError): void {
+    this.onLost();
+    this.#waiters.end(error);
+    this.#onNothingFollows();
   }
 
   /** It is live once what it missed while it was away is applied. */

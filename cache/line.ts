@@ -2,7 +2,8 @@ import { Listeners } from '../watch/listeners.ts';
 
 /**
  * Whether a cache hears what is invalidated. `connecting`: not yet, since it began. `live`: it does. `lost`: its
- * subscription, or one further up, has ended, and is being made anew. `refused`: its upstream does not permit it, for good.
+ * subscription, or one further up, has ended, and is being made anew, or cannot be, for its
+ * transport was closed. `refused`: its upstream does not permit it, for good.
  */
 export type CacheState = 'connecting' | 'live' | 'lost' | 'refused' | 'closed';
 

@@ -78,15 +78,15 @@ class RelayCache<V> extends CacheNode<V> {
     this.#keep = keep;
     this.#waiters = new ReachedWaiters(clock);
     this.#turns = new Turns(maxConcurrentFetches);
-    this.#applier = new Applier(this.contents, this.#waiters, this.line, clock);
+    this.#applier = new Applier(this.contents, this.#waiters, this.line, clock, () => this.#cancelResync?.());
     const attempts = remoteAttempts(upstream.changes);
     this.#follower = new Follower(attempts, () => ({}), this.contents.applied, clock, this.#applier);
   }
 
   /** Apart from the constructor: an answer may come at once. */
   start(): void {
-    this.#follower.start();
     this.#armResync();
+    this.#follower.start();
   }
 
   changes(make: MirrorMaker): Mirror<CacheEvent> {

@@ -34,9 +34,9 @@ export interface MirrorTopicOptions {
 
 /** A topic of another process, followed across sessions, under its own positions: for consumers here, or to be served on. */
 export interface TopicMirror<E> extends LocalSource<E> {
-  /** `lost`: the subscription ended, and is begun again. `refused`: it will not be. */
+  /** `lost`: the subscription ended, and is begun again. `refused`: it will not be. `closed`: by you, or with the client's transport. */
   readonly state: 'connecting' | 'live' | 'lost' | 'refused' | 'closed';
-  /** Why it is lost or refused. */
+  /** Why it is lost or refused, or that its transport was closed. */
   readonly error: CallError | undefined;
   /**
    * Resolves once it has come to where its readers were, or knows that something is missing, which is a gap for them. Run
@@ -106,8 +106,8 @@ class FollowingMirror<E> implements TopicMirror<E>, FollowHandler<E> {
     const ask = () => (this.#hasBegun || range !== undefined || from === 'start' ? { from: 'oldest' as const } : {});
     this.#backlog = new Backlog(client, clock);
     this.#follower = new Follower(remoteAttempts(client), ask, range?.lowest, clock, this);
-    this.#follower.start();
     this.#armResync();
+    this.#follower.start();
   }
 
   get state(): TopicMirror<E>['state'] {
@@ -233,6 +233,11 @@ class FollowingMirror<E> implements TopicMirror<E>, FollowHandler<E> {
     this.#error = new CallError(error);
     this.#cancelResync?.();
     this.#readiness.end(new NotAuthorizedError(error.message));
+  }
+
+  onOver({ code, message }: WatchClosedError): void {
+    this.close();
+    this.#error = new CallError({ code, message });
   }
 
   /** Hands on what follows a gap, with the gap, once it is all there. */

@@ -12,7 +12,7 @@ function appliedTo(store = new Map<string, number>()) {
   const { contents, clock } = contentsOn(store);
   const waiters = new ReachedWaiters(clock);
   const line = new Line('connecting');
-  const applier = new Applier(contents, waiters, line, clock);
+  const applier = new Applier(contents, waiters, line, clock, () => undefined);
   return { applier, store, waiters, line, clock, mirror: applier.relayTo(createMirror<CacheEvent>({ clock })) };
 }
 

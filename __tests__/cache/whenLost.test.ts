@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
+import { createCache } from '../../cache/createCache.ts';
 import { Line } from '../../cache/line.ts';
-import { Chain, type ChainOptions } from './support/chain.ts';
+import { relayCache } from '../../cache/relayCache.ts';
+import { JsonCodec } from '../../codec/json.ts';
+import { createClient } from '../../router/client.ts';
+import { createServer } from '../../router/server.ts';
+import { createHarness } from '../../testUtil/harness.ts';
+import { allExtensions } from '../support/extensions.ts';
+import { Chain, type ChainOptions, type Doc, type DocServices, docServices } from './support/chain.ts';
 import { lastingStore } from './support/lastingStore.ts';
 
 /** A chain whose leaf holds a, and whose owner is gone for longer than any session. */
@@ -140,4 +147,27 @@ test('now and then a hop subscribes anew since its position, whatever the server
   expect(new Set(follows).size).toBe(5);
   expect([chain.leaf.state, chain.leaf.stats.clears, await chain.leaf.get('a')]).toEqual(['live', 1, { n: 0 }]);
   expect(chain.loads).toBe(1);
+});
+
+describe('a hop whose transport was closed', () => {
+  test('is lost and holds no timer, also one that begins later', async () => {
+    await using harness = await createHarness({ transport: 'memory', codec: JsonCodec });
+    const owner = createCache<Doc>({ load: async () => ({ n: 1 }), clock: harness.clock });
+    const server = createServer(harness.server({ extensions: allExtensions }), docServices(owner));
+    const transport = harness.client({ extensions: allExtensions });
+    const client = createClient<DocServices>(transport);
+    const before = harness.clock.pendingTimers;
+    // Nobody closes it: leaving the block checks that it holds no timer.
+    const hop = relayCache<Doc>(client.docs, { clock: harness.clock });
+    await harness.settled();
+    expect([hop.state, await hop.get('a')]).toEqual(['live', { n: 1 }]);
+    expect(harness.clock.pendingTimers).toBeGreaterThan(before);
+    transport.close();
+    expect(hop.state).toBe('lost');
+    await expect(hop.invalidate('a')).rejects.toThrow();
+    const late = relayCache<Doc>(client.docs, { clock: harness.clock });
+    expect(late.state).toBe('connecting');
+    await server.close();
+    owner.close();
+  });
 });

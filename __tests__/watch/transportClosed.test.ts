@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { TopicClient } from '../../watch/attempt.ts';
 import { WatchClosedError } from '../../watch/errors.ts';
+import { mirrorTopic } from '../../watch/mirrorTopic.ts';
 import { watch } from '../../watch/watch.ts';
 import { watchKeys } from '../../watch/watchKeys.ts';
 import { type DocEvent, serveDocs } from './support/served.ts';
@@ -103,5 +104,23 @@ test('of a procedure that no client made nobody knows the transport: a watch of 
   await served.h.advance(1_000);
   expect([watched.state, asked > 1]).toEqual(['stale', true]);
   watched.dispose();
+  await end();
+});
+
+test('a mirror ends with its transport, and says so to who waits for it', async () => {
+  const { served, client, transport, end } = await follow();
+  const { offset, epoch } = served.topic.head();
+  const far = { epoch, offset: offset + 5 };
+  const mirror = mirrorTopic<DocEvent>(client.docs.changes, { seen: [far], clock: served.h.clock });
+  const ready = expect(mirror.reached(far)).rejects.toThrow(WatchClosedError);
+  await served.h.settled();
+  expect(mirror.state).toBe('live');
+  transport.close();
+  await ready;
+  expect(mirror.state).toBe('closed');
+  expect(mirror.error).toMatchObject({ code: 'WATCH_CLOSED', message: closed });
+  const late = mirrorTopic<DocEvent>(client.docs.changes, { clock: served.h.clock });
+  expect([late.state, late.error?.message]).toEqual(['closed', closed]);
+  await expect(late.ready()).rejects.toThrow(WatchClosedError);
   await end();
 });
