@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../router/index.ts';
-import { weigh } from './chunk.ts';
 import { History } from './history.ts';
+import { keptWeight } from './keptWeight.ts';
 import type { Position } from './position.ts';
 import type { Positioned } from './source.ts';
 import type { Extent, SettledKeep, TopicStore } from './store.ts';
@@ -26,7 +26,7 @@ export class MemoryTopicStore implements TopicStore {
   append(events: readonly unknown[], at: number, keep: SettledKeep): Position {
     for (const event of events) {
       this.#head += 1;
-      this.#history.push({ position: { epoch: this.#epoch, offset: this.#head }, event }, at, weightOf(event, keep));
+      this.#history.push({ position: { epoch: this.#epoch, offset: this.#head }, event }, at, keptWeight(event, keep));
     }
     this.trim(at, keep);
     return { epoch: this.#epoch, offset: this.#head };
@@ -44,10 +44,4 @@ export class MemoryTopicStore implements TopicStore {
   isUnsettled(): boolean {
     return false;
   }
-}
-
-/** Nothing where it is not asked for; nor where nobody knows: a value that no codec carries may be of any size. */
-function weightOf(event: unknown, { bytes }: SettledKeep): number {
-  const weight = bytes === Number.POSITIVE_INFINITY ? 0 : weigh(event);
-  return weight === Number.POSITIVE_INFINITY ? 0 : weight;
 }

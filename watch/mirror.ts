@@ -3,6 +3,7 @@ import { InvalidArgumentError, showPosition, WatchClosedError } from './errors.t
 import { createEventCheck } from './eventCheck.ts';
 import { startOfRead } from './extent.ts';
 import { History } from './history.ts';
+import { keptWeight } from './keptWeight.ts';
 import { Listeners } from './listeners.ts';
 import type { LocalSource } from './localSource.ts';
 import type { Position } from './position.ts';
@@ -56,8 +57,9 @@ class HistoryMirror<E> implements Mirror<E> {
     this.#checkOrder(events, through);
     if (this.#check !== undefined) for (const { event } of events) this.#check(event);
     const at = this.#clock.wallNow();
-    for (const { position, event } of events) this.#history.push({ position, event }, at);
-    const dropped = this.#history.trim(this.#keep.events, at - this.#keep.ageMs);
+    const keep = this.#keep;
+    for (const { position, event } of events) this.#history.push({ position, event }, at, keptWeight(event, keep));
+    const dropped = this.#history.trim(keep.events, at - keep.ageMs, keep.bytes);
     if (dropped !== undefined) this.#floor = dropped.position.offset;
     this.#moveTo(through);
   }

@@ -9,8 +9,9 @@ export interface Keep {
   /** None older than so many milliseconds; by default age does not matter. It is looked at when something is published. */
   ageMs?: number | undefined;
   /**
-   * Of a {@link MemoryTopicStore}: no more than about so many bytes, as events weigh when they are sent, but always the newest
-   * event; 64 MiB by default, `Infinity` for any. What no codec carries is not counted. Stores on a disk and mirrors do not look at it.
+   * Of what is kept in memory, by a {@link MemoryTopicStore} and by mirrors: no more than about so many bytes, as events weigh when
+   * they are sent, but always the newest event; 64 MiB by default, `Infinity` for any. What no codec carries is not counted. Stores
+   * on a disk do not look at it.
    */
   bytes?: number | undefined;
 }

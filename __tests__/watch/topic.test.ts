@@ -207,6 +207,21 @@ describe('a mirror', () => {
     expect(mirror.read(at(12), 10)).toMatchObject({ events: [event(15), event(22), event(23)] });
   });
 
+  test('keeps no more bytes than it may, as a topic in memory does', () => {
+    const mirror = createMirror<{ text: string }>({ keep: { bytes: 10_000 }, clock: quietClock() });
+    mirror.reset({ epoch: 'e', offset: 0 });
+    const held = () => {
+      const outcome = mirror.read(undefined, 1_000);
+      return outcome.kind === 'events' ? outcome.events.map(({ position }) => position.offset) : [];
+    };
+    for (let offset = 1; offset <= 30; offset++) {
+      const position = { epoch: 'e', offset };
+      mirror.append([{ position, event: { text: 'x'.repeat(900) } }], position);
+    }
+    expect(held()).toEqual(Array.from({ length: 10 }, (_, n) => 21 + n));
+    expect(mirror.read({ epoch: 'e', offset: 19 }, 1)).toMatchObject({ kind: 'gap' });
+  });
+
   test('knows nothing from before a reset, also into another epoch', async () => {
     const { mirror, clock } = mirrored();
     mirror.append([event(11)], at(11));
