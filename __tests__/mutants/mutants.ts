@@ -246,7 +246,7 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: core,
-        find: 'for (const receiver of this.streams?.receivers ?? []) this.#tellEnd(receiver, end);',
+        find: 'for (const receiver of receivers) this.#tellEnd(receiver, end);',
         replace: '',
       },
     ],
@@ -256,7 +256,7 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: core,
-        find: 'for (const receiver of this.streams?.receivers ?? []) this.#tellEnd(receiver, end);',
+        find: 'for (const receiver of receivers) this.#tellEnd(receiver, end);',
         replace: 'for (const receiver of [...receivers, ...receivers]) this.#tellEnd(receiver, end);',
       },
     ],

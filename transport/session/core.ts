@@ -309,7 +309,8 @@ export class SessionCore extends SessionReception implements SessionPort {
     this.writeWaiters = undefined;
     this.ledger.end();
     this.count();
-    for (const receiver of this.streams?.receivers ?? []) this.#tellEnd(receiver, end);
+    const receivers = this.streams?.receivers ?? [];
+    for (const receiver of receivers) this.#tellEnd(receiver, end);
     this.streams = undefined;
     callSafely(
       () => this.env.opener()?.onSessionEnded(this),

@@ -1,9 +1,10 @@
 import type { IdempotencyTerms } from '../extensions.ts';
 import { type IncomingMessage, isStreamCancel, isStreamClose, isStreamOpen } from '../message.ts';
-import type { SessionPort, StreamReceiver } from '../stream.ts';
+import type { Remains, SessionPort, StreamReceiver } from '../stream.ts';
 import { callSafely, isThenable } from '../thenable.ts';
 import { decodedSize } from './decodedSize.ts';
 import type { Agreement } from './environment.ts';
+import { HeldRemains } from './remains.ts';
 import { SessionRoom } from './room.ts';
 import type { StreamFlow } from './streamFlow.ts';
 import { costOf, type StreamTable } from './streamTable.ts';
@@ -22,6 +23,8 @@ export abstract class SessionReception extends SessionRoom {
   agreement: Agreement | undefined;
   /** Where session time begins, on our clock; meaningful from the first answer on. */
   zero = 0;
+  /** The message that its receiver is just being handed. */
+  #handing: IncomingMessage | undefined;
 
   get idempotency(): Readonly<IdempotencyTerms> | undefined {
     return this.agreement?.extensions?.idempotency;
@@ -87,12 +90,16 @@ export abstract class SessionReception extends SessionRoom {
     const held = Math.max(cost, decodedSize(message.payload));
     // Without credit nothing else bounds it; with it, only where all sessions together hold too much. Where the session holds
     // nothing its own limit is none: otherwise what is as large as that, and has a cost besides, could never come.
-    const unread = streams.heldBytes + this.remaining;
+    const unread = streams.heldBytes + this.remainingUnread;
     const isTooMuch = unread === 0 ? this.#isTooMuch(held) : held > this.moreBeside(unread);
     if (isTooMuch) return this.#overflow(flow, receiver);
     streams.receive(flow, cost, held);
     message.cost = cost;
+    this.#handing = message;
     this.#hand(receiver, message);
+    this.#handing = undefined;
+    // Its call has ended meanwhile, and what it counts for was settled then.
+    if (!this.isOpen || flow.receiver === undefined) return undefined;
     if (message.isHeld === true) this.countAs(this.counted + held);
     else this.#consume(message.streamId, cost);
     return undefined;
@@ -150,7 +157,23 @@ export abstract class SessionReception extends SessionRoom {
   }
 
   consumed(streamId: string, cost: number): void {
-    this.countAs(this.counted - this.#consume(streamId, cost));
+    const freed = this.#consume(streamId, cost);
+    // A session that has ended counts for what remains only, though a receiver that was not told yet may still read.
+    if (this.isOpen) this.countAs(this.counted - freed);
+  }
+
+  /** The stream's call has ended, and whoever runs on has not read what came on it. */
+  protected leave(flow: StreamFlow | undefined): Remains | undefined {
+    if (flow === undefined) return undefined;
+    const handing = this.#handing;
+    // Refused by its receiver: it is not held, and nobody will say that it was read.
+    if (handing?.streamId === flow.id && handing.isHeld !== true) this.streams?.consumed(flow, handing.cost ?? 0, 0);
+    if (flow.heldBytes + flow.pinnedBytes === 0) return undefined;
+    return new HeldRemains(flow, (unreadBytes, pinnedBytes) => {
+      this.remainingUnread += unreadBytes;
+      this.remaining += unreadBytes + pinnedBytes;
+      this.count();
+    });
   }
 
   /** Returns what is held no more: nothing if the stream is closed. */
@@ -159,7 +182,7 @@ export abstract class SessionReception extends SessionRoom {
     const flow = streams?.get(streamId);
     if (flow?.receiver === undefined || streams === undefined) return 0;
     const { maxSessionBufferBytes, budget } = this.env.options;
-    const room = Math.min(maxSessionBufferBytes - streams.heldBytes - this.remaining, budget.freeBytes);
+    const room = Math.min(maxSessionBufferBytes - streams.heldBytes - this.remainingUnread, budget.freeBytes);
     const freed = streams.consumed(flow, cost, Math.floor(room / SHARES));
     if (streams.hasDue) this.sink?.flushSoon();
     return freed;

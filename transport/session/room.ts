@@ -1,12 +1,10 @@
 import type { CancelTimer } from '../clock.ts';
 import { SessionBufferFullError } from '../errors.ts';
 import { ControlFlags, isCloseControl, type OutgoingMessage, REHANDSHAKE_STREAM_ID } from '../message.ts';
-import type { Remains } from '../stream.ts';
 import { callSafely } from '../thenable.ts';
 import type { FrameSink, SessionEnvironment } from './environment.ts';
 import { Ledger } from './ledger.ts';
 import type { Outbox } from './outbox.ts';
-import { HeldRemains } from './remains.ts';
 import type { StreamFlow, WriteWaiter } from './streamFlow.ts';
 import { costOf, type StreamTable } from './streamTable.ts';
 
@@ -32,7 +30,9 @@ export abstract class SessionRoom {
   protected streams: StreamTable | undefined;
   /** What of the budget this session was last counted for. */
   protected counted = 0;
-  /** What is held of calls that have ended. */
+  /** What calls hold that have ended, and whose handlers run on: unread messages, */
+  protected remainingUnread = 0;
+  /** and with them inits and last values. */
   protected remaining = 0;
   /** Of ends of calls, what was said though all sessions together had no room for it. */
   #overdrawn = 0;
@@ -78,15 +78,6 @@ export abstract class SessionRoom {
   /** The same for one message more of so many bytes than were `buffered` before. */
   protected countOneMore(buffered: number, bytes: number): void {
     this.countAs(buffered + bytes + MESSAGE_OVERHEAD_BYTES + (this.streams?.keptBytes ?? 0) + this.remaining);
-  }
-
-  /** The stream's call has ended, and whoever runs on has not read what came on it. */
-  protected leave(flow: StreamFlow | undefined): Remains | undefined {
-    if (flow === undefined || flow.heldBytes + flow.pinnedBytes === 0) return undefined;
-    return new HeldRemains(flow, (bytes) => {
-      this.remaining += bytes;
-      this.count();
-    });
   }
 
   /**
