@@ -35,6 +35,24 @@ export function beginningOf(source: LocalSource<unknown>, { since, from }: Topic
   return { position: oldestOf(source, head), isRecovered: false, head };
 }
 
+/**
+ * The same for one that wants whatever there is, as mirrors do: what a source in this process does not hold, its origin may. Rejects
+ * with {@link OriginError} if that cannot be asked just now.
+ */
+export function beginningAtOrigin(
+  source: LocalSource<unknown>,
+  request: TopicRequest,
+): SubscriptionStart | Promise<SubscriptionStart> {
+  const start = beginningOf(source, request);
+  if (start.isRecovered || request.from !== 'oldest' || source.readFromOrigin === undefined) return start;
+  const position = request.since ?? { epoch: start.position.epoch, offset: 0 };
+  return source.readFromOrigin(position, 1).then((outcome) => {
+    if (outcome.kind === 'gap') return { position: outcome.oldest, isRecovered: false, head: outcome.head };
+    const head = source.head();
+    return { position, isRecovered: request.since !== undefined, ...(!hasReached(position, head) && { head }) };
+  });
+}
+
 /** What lies before the oldest event that is held; the head, where none is. */
 function oldestOf(source: LocalSource<unknown>, head: Position): Position {
   const outcome = source.read(undefined, 1);

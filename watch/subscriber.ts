@@ -12,6 +12,8 @@ export interface SubscriberCall<E> {
   /** Whose it is. */
   readonly client: string;
   readonly clock: Clock;
+  /** Wants what only the origin of the source holds, too. */
+  readonly wantsAll: boolean;
   /** So many bytes of events may share a message to it; an event that takes more cannot be sent to it. */
   readonly maxBytes: number;
   /** What `waitForWriteReady` waits for. */
@@ -28,6 +30,7 @@ export class Subscriber<E> {
   readonly keys: ReadonlySet<string> | undefined;
   readonly client: string;
   readonly clock: Clock;
+  readonly wantsAll: boolean;
   readonly maxBytes: number;
   readonly canTakeMore: () => boolean;
   readonly logError: (message: string, error: unknown) => void;
@@ -42,11 +45,13 @@ export class Subscriber<E> {
   /** Ends listening to the revocation of its permission. */
   stopRevocation: (() => void) | undefined;
 
-  constructor({ writable, keys, client, clock, maxBytes, canTakeMore, logError }: SubscriberCall<E>, cursor: Position) {
+  constructor(call: SubscriberCall<E>, cursor: Position) {
+    const { writable, keys, client, clock, wantsAll, maxBytes, canTakeMore, logError } = call;
     this.writable = writable;
     this.keys = keys;
     this.client = client;
     this.clock = clock;
+    this.wantsAll = wantsAll;
     this.maxBytes = maxBytes;
     this.canTakeMore = canTakeMore;
     this.logError = logError;

@@ -1,10 +1,12 @@
 import { type CancelTimer, Ok } from '../router/index.ts';
 import { nextChunk } from './chunk.ts';
+import { hasReached } from './hasReached.ts';
 import { LiveSet } from './liveSet.ts';
 import type { LocalSource } from './localSource.ts';
 import { loopTurnsOf } from './loopTurns.ts';
 import { sentEvents } from './messages.ts';
 import type { Position } from './position.ts';
+import type { ReadOutcome } from './source.ts';
 import type { Subscriber } from './subscriber.ts';
 import { Complaints } from './unsendable.ts';
 
@@ -160,7 +162,12 @@ export class TopicHub<E> {
       subscriber.cancelTurn = undefined;
       try {
         // Not if others of its session have used the room since.
-        if (subscriber.canTakeMore() && this.#step(subscriber) && this.#join(subscriber)) return;
+        if (subscriber.canTakeMore()) {
+          const outcome = this.#source.read(subscriber.cursor, this.#options.batch);
+          if (outcome.kind === 'gap' && subscriber.wantsAll && this.#source.readFromOrigin !== undefined)
+            return void this.#catchUpFromOrigin(subscriber, turn);
+          if (this.#step(subscriber, outcome) && this.#join(subscriber)) return;
+        }
         if (!isOver()) this.#catchUp(subscriber, turn);
       } catch {
         // Its call has ended; or the source cannot be read.
@@ -177,6 +184,20 @@ export class TopicHub<E> {
     );
   }
 
+  /** What a source in this process does not hold, its origin may. For mirrors: a watch loads at less cost. */
+  async #catchUpFromOrigin(subscriber: Subscriber<E>, turn: number): Promise<void> {
+    try {
+      const outcome = await this.#source.readFromOrigin?.(subscriber.cursor, this.#options.batch);
+      if (outcome === undefined || subscriber.turn !== turn || !subscriber.writable.isWritable()) return;
+      // The origin may have told it more than has come here.
+      if (this.#step(subscriber, outcome) && !hasReached(this.#source.head(), subscriber.cursor))
+        await this.#source.reached(subscriber.cursor);
+      if (subscriber.turn === turn) this.#catchUp(subscriber, turn);
+    } catch {
+      if (subscriber.turn === turn) this.#giveUp(subscriber);
+    }
+  }
+
   /** Ends a subscription that cannot go on: whoever it belongs to begins another, since its position. */
   #giveUp(subscriber: Subscriber<E>): void {
     this.remove(subscriber);
@@ -187,8 +208,7 @@ export class TopicHub<E> {
    * Sends a subscriber one message, or nothing where all was filtered.
    * @returns whether it has come to the head
    */
-  #step(subscriber: Subscriber<E>): boolean {
-    const outcome = this.#source.read(subscriber.cursor, this.#options.batch);
+  #step(subscriber: Subscriber<E>, outcome: ReadOutcome<E>): boolean {
     if (outcome.kind === 'gap') {
       this.#reset(subscriber, outcome.head);
       return false;

@@ -10,8 +10,8 @@ import {
   type SubscriptionProcedure,
 } from '../router/index.ts';
 import { askPermission, type Granted, type Permission } from './authorization.ts';
-import { InvalidArgumentError } from './errors.ts';
-import { beginningOf, type LocalSource } from './localSource.ts';
+import { InvalidArgumentError, OriginError } from './errors.ts';
+import { beginningAtOrigin, type LocalSource, type SubscriptionStart } from './localSource.ts';
 import {
   type TopicError,
   TopicErrorSchema,
@@ -148,6 +148,19 @@ export function topicProcedure<S extends PayloadSchema, Ctx = ProcedureHandlerCo
   /** How often everybody was asked again. */
   let round = 0;
 
+  async function begin(
+    request: TopicRequest,
+    call: Pick<CallContext<unknown, unknown>, 'cancel'>,
+  ): Promise<SubscriptionStart | undefined> {
+    try {
+      return await beginningAtOrigin(source, request);
+    } catch (error) {
+      if (!(error instanceof OriginError)) throw error;
+      call.cancel(error.message); // nothing is known to be missing: whoever asks, asks again
+      return undefined;
+    }
+  }
+
   async function follow(ctx: Ctx, request: TopicRequest, writable: TopicWritable<Infer<S>>): Promise<void> {
     const { keys } = request;
     if (keys !== undefined && key === undefined) {
@@ -155,20 +168,22 @@ export function topicProcedure<S extends PayloadSchema, Ctx = ProcedureHandlerCo
       return;
     }
     const ask = () => askPermission(() => authorize({ ctx, keys }));
+    // The cast: whatever a service adds to it, the context of a handler is that of a call.
+    const call = ctx as CallContext<unknown, unknown>;
     let granted: Granted | undefined;
+    let start: SubscriptionStart | undefined;
     let askedIn: number;
     do {
       askedIn = round;
       granted = await ask();
+      if (granted !== undefined && writable.isWritable()) start = await begin(request, call);
     } while (askedIn !== round); // an answer from before the last reauthorize() may be what that was called for
     if (!writable.isWritable()) return;
     if (granted === undefined) {
       writable.close(Err(refusal()));
       return;
     }
-    // The cast: whatever a service adds to it, the context of a handler is that of a call.
-    const call = ctx as CallContext<unknown, unknown>;
-    const start = beginningOf(source, request);
+    if (start === undefined) return;
     const behind = callBehind(call);
     const subscriber = new Subscriber<Infer<S>>(
       {
@@ -176,6 +191,7 @@ export function topicProcedure<S extends PayloadSchema, Ctx = ProcedureHandlerCo
         keys: keys === undefined ? undefined : new Set(keys),
         client: call.from,
         clock: call.clock,
+        wantsAll: request.from === 'oldest',
         canTakeMore: () => behind?.port.isWriteReady(behind.streamId) ?? true,
         maxBytes: Math.min(maxEventBytes, roomForEvents(call)),
         logError: (message, error) => behind?.logError(message, error),
