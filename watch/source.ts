@@ -38,7 +38,7 @@ export interface EventSource<E> {
    * Of a source that holds the newest part of another's history only: reads as {@link read} does, what the other one holds. Asked
    * for what `read` said is a gap; what is one here, too, nobody has. Rejects if that cannot be told just now.
    */
-  readFromOrigin?(after: Position, limit: number): Promise<ReadOutcome<E>>;
+  readonly readFromOrigin?: ((after: Position, limit: number) => Promise<ReadOutcome<E>>) | undefined;
   /**
    * Calls `listener` after the head moved; several events may share a call. Nothing is passed: read.
    * @returns what ends it; harmless when called twice

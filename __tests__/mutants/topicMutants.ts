@@ -40,13 +40,20 @@ export const topicMutants: readonly Mutant[] = [
     ],
   },
   {
-    name: 'a mirror is ready before it has come to its readers',
+    name: 'of what comes from the origin the rest of a message is lost',
+    workload: mirroring,
+    patches: [
+      { file: 'watch/backlogReader.ts', find: 'this.#rest = this.#rest.slice(limit);', replace: 'this.#rest = [];' },
+    ],
+  },
+  {
+    name: 'what comes from the origin comes once more',
     workload: mirroring,
     patches: [
       {
-        file: mirrorTopic,
-        find: 'if (isMissingSome || isAtEnd || hasReached(head, goal))',
-        replace: 'if (isMissingSome || isAtEnd || hasReached(goal, goal))',
+        file: 'watch/backlogReader.ts',
+        find: 'this.#position = events.at(-1)?.position ?? this.#position;',
+        replace: 'this.#position = events.at(-2)?.position ?? this.#position;',
       },
     ],
   },

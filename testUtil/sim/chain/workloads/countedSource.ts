@@ -6,10 +6,12 @@ import type { ReadOutcome } from '../../../../watch/source.ts';
 /** A source whose listeners are counted: none may be left when everything is closed. */
 export class CountedSource<E> implements LocalSource<E> {
   readonly #source: LocalSource<E>;
+  readonly readFromOrigin: NonNullable<LocalSource<E>['readFromOrigin']> | undefined;
   listeners = 0;
 
   constructor(source: LocalSource<E>) {
     this.#source = source;
+    this.readFromOrigin = source.readFromOrigin?.bind(source);
   }
 
   head(): Position {

@@ -1,5 +1,6 @@
 import type { Consumer } from '../../../../../consume/consumer.ts';
 import { createEngine, type Engine } from '../../../../../consume/engine.ts';
+import { SourceError } from '../../../../../consume/errors.ts';
 import type { TopicClient } from '../../../../../watch/attempt.ts';
 import { Random } from '../../../engine/random.ts';
 import type { ChainContext } from '../../chainWorkload.ts';
@@ -78,7 +79,9 @@ export class BoardConsumers {
     if (this.#isClosed || this.feed.isStopped) return;
     this.#engine.follow();
     this.#engine.boot().catch((error: unknown) => {
-      if (!this.#isClosed) this.#context.fail('14', `could not boot: ${String(error)}`);
+      // Who follows tries again what the hop before could not be asked for.
+      if (!this.#isClosed && !(error instanceof SourceError))
+        this.#context.fail('14', `could not boot: ${String(error)}`);
     });
   }
 

@@ -6,6 +6,7 @@ import { MirrorRelay } from '../watching/mirrorRelay.ts';
 import { type BoardRelay, Relay } from '../watching/relay.ts';
 
 const MIRRORED_EVENTS = 200;
+const FEW_EVENTS = 15;
 
 /** A board that is followed from where its readers were: consumers here, and those of the next hop. */
 export interface BoardFeed {
@@ -73,7 +74,8 @@ export const mirrorFeed: FeedMaker = (context, client, seen) => {
   const relay = new MirrorRelay(context, client, {
     seen: [...seen, passedOn.get('')],
     from: clock.random() < 0.5 ? 'head' : 'start',
-    keep: { events: MIRRORED_EVENTS },
+    // Often less than consumers lag: the rest comes from the hop before.
+    keep: { events: clock.random() < 0.7 ? FEW_EVENTS : MIRRORED_EVENTS },
     resyncMs: clock.random() < 0.7 ? Number.POSITIVE_INFINITY : 15_000,
   });
   const stopListening = relay.source.onAppend(() => {
