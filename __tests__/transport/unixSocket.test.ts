@@ -1,6 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -18,6 +30,8 @@ import { withLength } from '../support/withLength.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-unix-'));
 const servers: Server[] = [];
+/** Seconds since 1970. */
+const LONG_AGO = 1_000_000_000;
 
 function freshPath(): string {
   return join(folder, `${randomUUID().slice(0, 8)}.sock`);
@@ -52,24 +66,56 @@ describe('listening on a Unix socket', () => {
     expect(statSync(path).isSocket()).toBe(true);
   });
 
-  test('is for one of two that begin over one file which was left behind', async () => {
+  test('is for one of three that begin over one file which was left behind', async () => {
     const random = new Random(1);
     for (let round = 0; round < 100; round++) {
       const path = freshPath();
       await leaveStaleSocket(path);
+      utimesSync(path, LONG_AGO, LONG_AGO);
       const begin = async (server: Server) => {
         for (let turns = random.integer(0, 5); turns > 0; turns--)
           await new Promise((resolve) => setImmediate(resolve));
         return codeOf(listenOnUnixSocket(server, path));
       };
-      const both = [makeServer(), makeServer()];
-      expect((await Promise.all(both.map(begin))).sort()).toEqual(['IN_USE', 'succeeded']);
-      const isHeard = Promise.race(both.map((server) => once(server, 'connection')));
+      const all = [makeServer(), makeServer(), makeServer()];
+      expect((await Promise.all(all.map(begin))).sort()).toEqual(['IN_USE', 'IN_USE', 'succeeded']);
+      const isHeard = Promise.race(all.map((server) => once(server, 'connection')));
       const dialled = createConnection(path);
       await isHeard;
       dialled.destroy();
       expect(readdirSync(folder).filter((name) => name.startsWith(basename(path)))).toEqual([basename(path)]);
     }
+  });
+
+  test('waits for somebody who is just replacing the file, and not for one who was killed while it did', async () => {
+    const path = freshPath();
+    await leaveStaleSocket(path);
+    mkdirSync(`${path}.lock`);
+    let isListening = false;
+    const server = makeServer();
+    const listening = listenOnUnixSocket(server, path).then(() => {
+      isListening = true;
+    });
+    for (let turns = 0; turns < 50; turns++) await new Promise((resolve) => setImmediate(resolve));
+    expect(isListening).toBe(false);
+    utimesSync(`${path}.lock`, LONG_AGO, LONG_AGO);
+    await listening;
+    expect([server.listening, existsSync(`${path}.lock`)]).toEqual([true, false]);
+  });
+
+  test('leaves a file alone that somebody has bound and does not listen on yet', async () => {
+    const path = freshPath();
+    await leaveStaleSocket(path);
+    const slow = makeServer();
+    // As the file of somebody who is between the two: it is new, and refuses whoever asks first.
+    const listening = codeOf(listenOnUnixSocket(makeServer(), path));
+    while (!existsSync(`${path}.lock`)) await new Promise((resolve) => setImmediate(resolve));
+    // It looks at the file and asks: as much takes longer here.
+    for (let looks = 0; looks < 20; looks++) await stat(path);
+    renameSync(path, `${path}.stale`);
+    await new Promise<void>((resolve) => slow.listen(path, resolve));
+    expect(await listening).toBe('IN_USE');
+    expect(slow.listening).toBe(true);
   });
 
   test('replaces a socket file that a process which is gone left behind', async () => {

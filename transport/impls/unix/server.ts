@@ -1,5 +1,5 @@
-import type { BigIntStats } from 'node:fs';
-import { link, lstat, rename, unlink } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { lstat, mkdir, rmdir, unlink } from 'node:fs/promises';
 import { createConnection, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { systemClock } from '../../clock.ts';
@@ -45,77 +45,117 @@ function isListening(path: string): Promise<boolean> {
   });
 }
 
-/** Which file it is: the number of one that is gone may be given to the next. */
-interface FileIdentity {
-  readonly ino: bigint;
-  readonly mtimeNs: bigint;
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
 }
 
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
-}
-
-/**
- * The socket file that a process which is gone left at `path`; undefined if there is none.
- * @throws {UnixSocketError} what is no socket, and what somebody listens on, is left alone
- */
-async function findStaleSocket(path: string): Promise<FileIdentity | undefined> {
-  let file: BigIntStats;
+/** What is at a path; undefined if nothing is. */
+async function statusOf(path: string): Promise<Stats | undefined> {
   try {
-    file = await lstat(path, { bigint: true });
+    return await lstat(path);
   } catch (error) {
-    if (isMissing(error)) return undefined;
+    if (hasCode(error, 'ENOENT')) return undefined;
     throw explainSocketError(error, path);
   }
-  if (!file.isSocket()) throw new UnixSocketError('NOT_A_SOCKET', `there is a file that is not a socket: ${path}`);
-  if (await isListening(path)) throw new UnixSocketError('IN_USE', `another process listens on this socket: ${path}`);
-  return file;
 }
+
+function later(ms: number): Promise<void> {
+  return new Promise((resolve) => systemClock.after(ms, resolve));
+}
+
+function ageOf({ mtimeMs }: Stats): number {
+  return systemClock.wallNow() - mtimeMs;
+}
+
+async function assertNobodyListens(path: string): Promise<void> {
+  if (await isListening(path)) throw new UnixSocketError('IN_USE', `another process listens on this socket: ${path}`);
+}
+
+/** A process binds and listens in one go; who is between the two for so long is gone. */
+const LISTENING_BY_MS = 100;
 
 /**
- * Removes a stale file, unless another process has done so meanwhile, and may listen there by now.
- * @returns false if it was another file
+ * Removes the socket file that a process which is gone left at `path`. What is no socket, and what somebody listens
+ * on, is left alone.
  */
-async function remove(stale: FileIdentity, path: string): Promise<boolean> {
-  // Out of the way first: what is looked at is then what is removed.
-  const aside = `${path}.${systemClock.id()}`;
-  await rename(path, aside);
-  const { ino, mtimeNs } = await lstat(aside, { bigint: true });
-  const isStale = ino === stale.ino && mtimeNs === stale.mtimeNs;
-  if (!isStale) await link(aside, path);
-  await unlink(aside);
-  return isStale;
-}
-
 async function removeStaleSocket(path: string): Promise<void> {
-  for (let stale = await findStaleSocket(path); stale !== undefined; stale = await findStaleSocket(path)) {
-    try {
-      if (await remove(stale, path)) return;
-    } catch (error) {
-      if (!isMissing(error)) throw explainSocketError(error, path);
-    }
+  const file = await statusOf(path);
+  if (file === undefined) return;
+  if (!file.isSocket()) throw new UnixSocketError('NOT_A_SOCKET', `there is a file that is not a socket: ${path}`);
+  await assertNobodyListens(path);
+  if (ageOf(file) < LISTENING_BY_MS) {
+    await later(LISTENING_BY_MS);
+    await assertNobodyListens(path);
+  }
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw explainSocketError(error, path);
   }
 }
 
-/**
- * Listens on a Unix socket; a file left behind by a process that is gone is replaced.
- * @throws {UnixSocketError} `PATH_TOO_LONG`, `IN_USE`, `NOT_A_SOCKET`, `PERMISSION_DENIED`, `NO_SOCKET` (no such folder)
- */
-export async function listenOnUnixSocket(server: Server, path: string): Promise<void> {
-  assertPathFits(path);
-  // The system would call a missing folder a lack of permission.
-  const folder = dirname(path);
-  await lstat(folder).catch((error: unknown) => {
-    if (!isMissing(error)) throw explainSocketError(error, path);
-    throw new UnixSocketError('NO_SOCKET', `there is no such folder: ${folder}`, { cause: error });
-  });
-  await removeStaleSocket(path);
-  await new Promise<void>((resolve, reject) => {
+/** Whoever holds a lock for so long was killed while it did. */
+const ABANDONED_AFTER_MS = 5_000;
+const ASK_AGAIN_MS = 10;
+
+/** One process at a time replaces a socket file: a folder beside it is the lock, which is made by one of them only. */
+async function locked(path: string, work: () => Promise<void>): Promise<void> {
+  const lock = `${path}.lock`;
+  while (!(await take(lock))) {
+    const holder = await statusOf(lock);
+    if (holder !== undefined && ageOf(holder) > ABANDONED_AFTER_MS) await release(lock);
+    else await later(ASK_AGAIN_MS);
+  }
+  try {
+    await work();
+  } finally {
+    await release(lock);
+  }
+}
+
+async function take(lock: string): Promise<boolean> {
+  try {
+    await mkdir(lock);
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'EEXIST')) return false;
+    throw explainSocketError(error, lock);
+  }
+}
+
+async function release(lock: string): Promise<void> {
+  try {
+    await rmdir(lock);
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw explainSocketError(error, lock);
+  }
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
     const onError = (error: unknown) => reject(explainSocketError(error, path));
     server.once('error', onError);
     server.listen(path, () => {
       server.off('error', onError);
       resolve();
     });
+  });
+}
+
+/**
+ * Listens on a Unix socket; a file left behind by a process that is gone is replaced, by one process at a time: meanwhile there
+ * is a folder beside it whose name ends in `.lock`.
+ * @throws {UnixSocketError} `PATH_TOO_LONG`, `IN_USE`, `NOT_A_SOCKET`, `PERMISSION_DENIED`, `NO_SOCKET` (no such folder)
+ */
+export async function listenOnUnixSocket(server: Server, path: string): Promise<void> {
+  assertPathFits(path);
+  // The system would call a missing folder a lack of permission.
+  const folder = dirname(path);
+  if ((await statusOf(folder)) === undefined)
+    throw new UnixSocketError('NO_SOCKET', `there is no such folder: ${folder}`);
+  if ((await statusOf(path)) === undefined) return listen(server, path);
+  await locked(path, async () => {
+    await removeStaleSocket(path);
+    await listen(server, path);
   });
 }
