@@ -4,7 +4,7 @@ import { JsonCodec } from '../codec/index.ts';
 import { broadcast } from '../router/broadcast.ts';
 import { createClient } from '../router/client.ts';
 import { Procedure } from '../router/procedures.ts';
-import { Ok, type Result } from '../router/result.ts';
+import { Err, Ok, type Result } from '../router/result.ts';
 import { createServer } from '../router/server.ts';
 import { createServiceSchema } from '../router/services.ts';
 import type { Writable } from '../router/writable.ts';
@@ -16,6 +16,11 @@ import type { ServerTransport } from '../transport/server.ts';
 import { allExtensions, noExtensions } from './support/extensions.ts';
 import { microtasks } from './support/loop.ts';
 
+const Gone = Type.Object({
+  code: Type.Literal('GONE'),
+  message: Type.String(),
+  extras: Type.Object({ n: Type.Number() }),
+});
 const Event = Type.Object({ n: Type.Number(), text: Type.Optional(Type.String()) });
 type Subscriber = Writable<Result<{ n: number; text?: string }, never>>;
 
@@ -57,6 +62,7 @@ describe.each(matrix)('one event to many subscribers over $name', ({ transport, 
         follow: Procedure.subscription({
           requestInit: Type.Object({}),
           responseData: Event,
+          responseError: Gone,
           async handler({ resWritable }) {
             subscribers.push(resWritable as Subscriber); // it declares no error
           },
@@ -121,7 +127,10 @@ describe.each(matrix)('one event to many subscribers over $name', ({ transport, 
       const kept = sessions.map(({ core }) => core.ledger.frameAt(core.nextSeq - 1));
       expect(kept[0]?.length).toBeGreaterThan(event.length);
       // On River's wire each has an envelope of its own.
-      if (sessions.every(({ core }) => core.isCompact)) for (const one of kept) expect(one).toBe(kept[0]);
+      if (sessions.every(({ core }) => core.isCompact)) {
+        expect(kept[2]).toBe(kept[1]);
+        if (event.size === 'small') expect(kept[1]).toBe(kept[0]);
+      }
       await harness.settled();
       // At once: no frame of one has the header of another, which would cost it its connection.
       expect(await heard).toEqual(readers.map(() => Ok({ n: 7, text })));
@@ -137,6 +146,17 @@ describe.each(matrix)('one event to many subscribers over $name', ({ transport, 
       await harness[Symbol.asyncDispose]();
     },
   );
+
+  test('is an error where it is one', async () => {
+    const { harness, server, subscribers, readables } = await setup({}, {});
+    const failed = Err({ code: 'GONE', message: 'it is gone', extras: { n: 1 } });
+    broadcast(subscribers as unknown as Writable<typeof failed>[], failed);
+    for (const subscriber of subscribers) subscriber.close();
+    await harness.settled();
+    for (const readable of readables) expect(await readable.collect()).toEqual([failed]);
+    await server.close();
+    await harness[Symbol.asyncDispose]();
+  });
 
   test('is a message of its own for each number of a stream', async () => {
     const { harness, server, subscribers, readables } = await setupOne(300);

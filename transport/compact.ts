@@ -151,11 +151,12 @@ function sharedMessage(codec: Codec, payload: SharedPayload, stream: number, max
   assertFits(length, maxMessageBytes);
   const known = messages.get(stream);
   if (known !== undefined) return known;
-  // Without room for the header of a frame, which each session would write into.
-  const out = take(length);
+  // A large one of the first has room for the header of a frame, which its session writes into; the others would have to share that.
+  const isOwn = length > FramePool.LARGEST && !messages.has(stream);
+  const out = isOwn ? memoryFor(length) : take(length);
   out[0] = isOk ? Control.Ok : 0;
   out.set(bytes, writeVarint(out, 1, stream));
-  messages.set(stream, out);
+  messages.set(stream, isOwn ? undefined : out);
   return out;
 }
 

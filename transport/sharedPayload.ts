@@ -5,8 +5,11 @@ export interface SharedBody {
   /** What the payload is, or what of an ok result there is: {@link isOk}. */
   readonly bytes: Uint8Array;
   readonly isOk: boolean;
-  /** Encoded messages by the number of their stream: sessions whose streams have the same one keep the same memory. */
-  readonly messages: Map<number, Uint8Array>;
+  /**
+   * Encoded messages by the number of their stream: sessions whose streams have the same one keep the same memory. Undefined where
+   * there was one that is not shared.
+   */
+  readonly messages: Map<number, Uint8Array | undefined>;
 }
 
 /**

@@ -4,7 +4,8 @@ import { JsonCodec, MsgpackCodec } from '../../codec/index.ts';
 import { encodeCompact, encodeCompactFrame } from '../../transport/compact.ts';
 import { CompactFrameReader } from '../../transport/compactReader.ts';
 import { MessageTooLargeError } from '../../transport/errors.ts';
-import { closeMessage, type OutgoingMessage, rehandshakeRequest } from '../../transport/message.ts';
+import { ControlFlags, closeMessage, type OutgoingMessage, rehandshakeRequest } from '../../transport/message.ts';
+import { SharedPayload } from '../../transport/sharedPayload.ts';
 import { MalformedFrame } from '../../transport/wire.ts';
 
 const LIMIT = 1024 * 1024;
@@ -214,5 +215,35 @@ describe('a compact frame', () => {
     const size = encodeCompact(JsonCodec, { ...add, payload }, undefined, LIMIT).length;
     expect(() => encodeCompact(JsonCodec, { ...add, payload }, undefined, size)).toThrow(MessageTooLargeError);
     expect(() => encodeCompact(JsonCodec, { ...add, payload }, undefined, size + 32)).not.toThrow();
+  });
+});
+
+describe('a payload that is shared', () => {
+  const event = { ok: true, payload: { text: 'x'.repeat(200) } };
+  const message = (payload: unknown, controlFlags = 0) => ({ streamId: '5', controlFlags, payload });
+
+  test.each([0, ControlFlags.StreamClose])('is encoded as one that is not (flags %d)', (controlFlags) => {
+    const shared = new SharedPayload(event);
+    for (const stream of [5, 5, 700]) {
+      const alone = encodeCompact(JsonCodec, message(event, controlFlags), undefined, LIMIT, stream);
+      expect(encodeCompact(JsonCodec, message(shared, controlFlags), undefined, LIMIT, stream)).toEqual(alone);
+    }
+  });
+
+  test('has to fit each session by itself', () => {
+    const shared = new SharedPayload(event);
+    encodeCompact(JsonCodec, message(shared), undefined, LIMIT, 5);
+    expect(() => encodeCompact(JsonCodec, message(shared), undefined, 200, 5)).toThrow(MessageTooLargeError);
+  });
+
+  test('and large has memory of its own for whoever is first, and one for all others', () => {
+    const shared = new SharedPayload({ ok: true, payload: { text: 'x'.repeat(5_000) } });
+    const [first, second, third, other] = [5, 5, 5, 6].map((stream) =>
+      encodeCompact(JsonCodec, message(shared), undefined, LIMIT, stream),
+    );
+    expect(second).toEqual(first);
+    expect(second).not.toBe(first);
+    expect(third).toBe(second);
+    expect(other).not.toEqual(second);
   });
 });
