@@ -166,7 +166,10 @@ export class TopicHub<E> {
           const outcome = this.#source.read(subscriber.cursor, this.#options.batch);
           if (outcome.kind === 'gap' && subscriber.wantsAll && this.#source.readFromOrigin !== undefined)
             return void this.#catchUpFromOrigin(subscriber, turn);
-          if (this.#step(subscriber, outcome) && this.#join(subscriber)) return;
+          if (this.#step(subscriber, outcome)) {
+            if (this.#isAhead(subscriber)) return void this.#awaitSource(subscriber, turn);
+            if (this.#join(subscriber)) return;
+          }
         }
         if (!isOver()) this.#catchUp(subscriber, turn);
       } catch {
@@ -189,9 +192,23 @@ export class TopicHub<E> {
     try {
       const outcome = await this.#source.readFromOrigin?.(subscriber.cursor, this.#options.batch);
       if (outcome === undefined || subscriber.turn !== turn || !subscriber.writable.isWritable()) return;
-      // The origin may have told it more than has come here.
-      if (this.#step(subscriber, outcome) && !hasReached(this.#source.head(), subscriber.cursor))
-        await this.#source.reached(subscriber.cursor);
+      if (this.#step(subscriber, outcome) && this.#isAhead(subscriber)) void this.#awaitSource(subscriber, turn);
+      else this.#catchUp(subscriber, turn);
+    } catch {
+      if (subscriber.turn === turn) this.#giveUp(subscriber);
+    }
+  }
+
+  /** The origin, or another process that follows it, has told it more than has come here. */
+  #isAhead({ cursor, wantsAll }: Subscriber<E>): boolean {
+    return wantsAll && this.#source.readFromOrigin !== undefined && !hasReached(this.#source.head(), cursor);
+  }
+
+  async #awaitSource(subscriber: Subscriber<E>, turn: number): Promise<void> {
+    const controller = new AbortController();
+    subscriber.cancelTurn = () => controller.abort();
+    try {
+      await this.#source.reached(subscriber.cursor, { signal: controller.signal });
       if (subscriber.turn === turn) this.#catchUp(subscriber, turn);
     } catch {
       if (subscriber.turn === turn) this.#giveUp(subscriber);

@@ -8,6 +8,7 @@ import { createHarness, type Harness } from '../../testUtil/harness.ts';
 import type { TopicClient } from '../../watch/attempt.ts';
 import type { LocalSource } from '../../watch/localSource.ts';
 import { mirrorTopic } from '../../watch/mirrorTopic.ts';
+import type { Position } from '../../watch/position.ts';
 import { createTopic, type Topic } from '../../watch/topic.ts';
 import { allExtensions } from '../support/extensions.ts';
 import { DocEvent, type DocServices, docServices } from '../watch/support/served.ts';
@@ -68,8 +69,8 @@ class Hops implements AsyncDisposable {
     return { transport, docs: createClient<DocServices>(transport, of).docs.changes as Docs };
   }
 
-  hop(name: string, upstream: Docs): void {
-    this.#serve(name, mirrorTopic(upstream, { from: 'start', keep: { events: 3 }, clock: this.h.clock }));
+  hop(name: string, upstream: Docs, seen?: readonly Position[]): void {
+    this.#serve(name, mirrorTopic(upstream, { seen, from: 'start', keep: { events: 3 }, clock: this.h.clock }));
   }
 
   /** A consumer behind a hop. */
@@ -127,30 +128,38 @@ test('at any depth a consumer gets what the owner still has, whatever the hops b
   expect([handled, record()?.gaps]).toEqual([upTo(40), 0]);
 });
 
-test('who comes to a hop that is behind the last one has missed nothing, and gets every event once', async () => {
-  await using all = await hops();
-  const late = heldBack(all.client('OWNER').docs);
-  all.hop('A', all.client('OWNER').docs);
-  all.hop('B', late.client);
-  const [toA, toB] = [all.client('A'), all.client('B')];
-  let balanced = toA.docs;
-  const balancing: Docs = { subscribe: (request) => balanced.subscribe(request) };
-  const { mirror, handled, record, begin } = all.consumer(balancing);
-  await begin();
-  await all.publish(1, 10);
-  expect(handled).toEqual(upTo(10));
-  balanced = toB.docs;
-  toA.transport.close();
-  await all.h.advance(5_000);
-  expect([mirror.state, mirror.head().offset, record()?.gaps]).toEqual(['live', 10, 0]);
-  await all.publish(11, 12);
-  await all.h.advance(5_000);
-  expect([handled, record()?.gaps]).toEqual([upTo(10), 0]); // there is nothing behind where it stands, as far as this hop knows
-  late.open();
-  await all.h.advance(5_000);
-  await all.publish(13, 30);
-  expect([handled, record()?.status, record()?.gaps]).toEqual([upTo(30), 'active', 0]);
-});
+test.each([
+  { hop: 'it takes what is beyond its head for a gap', seen: undefined },
+  { hop: 'it waits for that', seen: [] },
+])(
+  'who comes to a hop that is behind the last one has missed nothing, and gets every event once ($hop)',
+  async ({ seen }) => {
+    await using all = await hops();
+    const late = heldBack(all.client('OWNER').docs);
+    all.hop('A', all.client('OWNER').docs);
+    all.hop('B', late.client, seen);
+    const [toA, toB] = [all.client('A'), all.client('B')];
+    let balanced = toA.docs;
+    const balancing: Docs = { subscribe: (request) => balanced.subscribe(request) };
+    const { mirror, handled, record, begin } = all.consumer(balancing);
+    await begin();
+    await all.publish(1, 10);
+    expect(handled).toEqual(upTo(10));
+    all.consumer(all.client('B').docs); // who is there already stands where the hop does
+    await all.h.settled();
+    balanced = toB.docs;
+    toA.transport.close();
+    await all.h.advance(5_000);
+    expect([mirror.state, mirror.head().offset, record()?.gaps]).toEqual(['live', 10, 0]);
+    await all.publish(11, 12);
+    await all.h.advance(5_000);
+    expect([handled, record()?.gaps]).toEqual([upTo(10), 0]); // there is nothing behind where it stands, as far as this hop knows
+    late.open();
+    await all.h.advance(5_000);
+    await all.publish(13, 30);
+    expect([handled, record()?.status, record()?.gaps]).toEqual([upTo(30), 'active', 0]);
+  },
+);
 
 test('a hop that is cut off from the owner does not say that something is missing', async () => {
   await using all = await hops();
