@@ -3,6 +3,7 @@ import { JsonCodec } from '../../codec/json.ts';
 import { createClient } from '../../router/client.ts';
 import { createServer } from '../../router/server.ts';
 import { createHarness } from '../../testUtil/harness.ts';
+import type { LocalSource } from '../../watch/localSource.ts';
 import type { TopicMessage } from '../../watch/messages.ts';
 import { createMirror } from '../../watch/mirror.ts';
 import { DocEvent, docServices } from './support/served.ts';
@@ -83,5 +84,46 @@ test('who comes to a mirror behind which there is nothing but positions is told 
   await server.close();
   await h.settled();
   mirror.close();
+  await h[Symbol.asyncDispose]();
+});
+
+test('who is ahead of a source that has an origin waits for it, and is waited for no longer than it stays', async () => {
+  const h = await createHarness({ transport: 'memory', codec: JsonCodec });
+  const mirror = createMirror({ event: DocEvent, clock: h.clock });
+  const at = (offset: number) => ({ epoch: 'E', offset });
+  mirror.reset(at(5));
+  let waiting = 0;
+  const source: LocalSource<DocEvent> = {
+    head: () => mirror.head(),
+    // As a mirror that knows its readers: what is beyond its head will come.
+    read: (after, limit) =>
+      after !== undefined && after.offset > mirror.head().offset
+        ? { kind: 'events', events: [] }
+        : mirror.read(after, limit),
+    readFromOrigin: () => Promise.reject(new Error('expected nobody to be asked')),
+    async reached(position, options) {
+      waiting += 1;
+      try {
+        await mirror.reached(position, options);
+      } finally {
+        waiting -= 1;
+      }
+    },
+    onAppend: (listener) => mirror.onAppend(listener),
+    close: () => mirror.close(),
+  };
+  const services = docServices(source);
+  const server = createServer(h.server(), services);
+  const { changes } = createClient<typeof services>(h.client()).docs;
+  const [there, ahead] = [5, 9].map((offset) => changes.subscribe({ since: at(offset), from: 'oldest' }).resReadable);
+  await h.settled();
+  expect(waiting).toBe(1);
+  ahead?.break();
+  await h.settled();
+  expect(waiting).toBe(0);
+  there?.break();
+  await h.settled();
+  await server.close();
+  source.close();
   await h[Symbol.asyncDispose]();
 });
